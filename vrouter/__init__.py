@@ -1,0 +1,1 @@
+"""vrouter: the brain of a cloud's virtual router."""

@@ -1,0 +1,140 @@
+"""The machine as the pipeline sees it: observe, check, apply, verify."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+from vrouter.connections import ending
+from vrouter.errors import HostError
+from vrouter.host import conntrack, dhcp, files
+from vrouter.host.guests import Guests, released
+from vrouter.host.netlink import Netlink
+from vrouter.host.nft import Nft, is_policy
+from vrouter.host.units import Units
+from vrouter.model.machine import Machine
+from vrouter.model.resources import File, HostRecord, Key, Link, Resource, Sysctl, Unit
+from vrouter.model.settings import Settings
+from vrouter.plan import Holding, Plan, diff, rereads_hosts
+
+_NETLINK = ("link", "address", "route", "rule")
+
+
+class Host:
+    """One machine, with its sockets kept open."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._nft = Nft()
+        self._netlink = Netlink()
+        self._guests = Guests(settings)
+        self._units = Units(settings)
+
+    def __enter__(self) -> Host:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, _: TracebackType | None) -> None:
+        self._netlink.close()
+        self._nft.close()
+
+    def machine(self, wait_for: Iterable[str] = ()) -> Machine:
+        """The facts, after giving the named devices time to appear (IF-4)."""
+        self._netlink.wait_for(wait_for, self.settings.device_wait_s)
+        return Machine(devices=self._netlink.devices(), settings=self.settings)
+
+    def observe(self, want: Holding) -> dict[Key, Resource]:
+        """All that is ours, and of what always exists what is wanted. Raises HostError."""
+        return {
+            **self._nft.observe(),
+            **self._netlink.observe(want),
+            **files.observe(want),
+            **self._guests.observe(),
+            **self._units.observe(),
+        }
+
+    def look(self, want: Holding) -> dict[Key, Resource]:
+        """Links, settings and files that were not wanted before, as they are now. Raises HostError."""
+        found: dict[Key, Resource] = dict(files.observe(want))
+        if any(isinstance(resource, Link) for resource in want.values()):
+            found |= {key: resource for key, resource in self._netlink.observe(want).items() if key in want}
+        return found
+
+    def check(self, plan: Plan, want: Holding) -> None:
+        """Try what can be tried before it is real. Raises HostError; nothing has changed."""
+        if is_policy([*plan.put, *plan.remove]):
+            self._nft.check(plan, want)
+        for resource in plan.put:
+            if isinstance(resource, File) and resource.path == self.settings.dnsmasq_conf:
+                self._guests.prepare()
+                candidate = f"{self.settings.run_dir}/check/dnsmasq.conf"
+                files.write(File(path=candidate, text=resource.text))
+                self._units.check("dnsmasq", candidate)
+                Path(candidate).unlink()
+
+    def apply(self, plan: Plan, want: Holding) -> None:
+        """Make a plan real. The policy comes first: without an element it is closed, so an element that is there before
+        what it speaks of opens nothing. Raises HostError; then a part may have been applied."""
+        tagged = self._guests.has_tagged()
+        self._nft.apply(plan, want)
+        files.apply(plan)
+        for resource in plan.remove:
+            if isinstance(resource, HostRecord):
+                self._guests.remove(resource)
+        for resource in plan.put:
+            if isinstance(resource, HostRecord):
+                self._guests.put(resource)
+        if any(change.key[0] in _NETLINK for change in plan.changes):
+            self._netlink.apply(plan, want)
+        self._daemons(plan, want, tagged)
+        conntrack.end(ending(plan))
+
+    def _daemons(self, plan: Plan, want: Holding, tagged: bool) -> None:
+        for resource in plan.remove:
+            if isinstance(resource, Unit):
+                self._units.stop(resource)
+        started = [resource for resource in plan.put if isinstance(resource, Unit)]
+        unit = want.get(("unit", "dnsmasq"))
+        if isinstance(unit, Unit) and unit not in started and rereads_hosts(plan):
+            if tagged:
+                started.append(unit)
+            else:
+                self._units.reload(unit.name)
+        for one in started:
+            self._guests.prepare()
+            self._units.start(one)
+        if isinstance(unit, Unit) and any(isinstance(resource, HostRecord) for resource in [*plan.put, *plan.remove]):
+            self._settle(unit, plan)
+
+    def _settle(self, unit: Unit, plan: Plan) -> None:
+        """Wait until the daemon has read what changed, then end the leases of guests that are gone."""
+        if unit.dns and not dhcp.awake(unit.serves[0].ip):
+            raise HostError(f"{unit.name} does not answer DNS on {unit.serves[0].ip}")
+        for address, mac in released(plan):
+            server = next((router.ip for router in unit.serves if address in router.network), None)
+            if server:
+                dhcp.release(server, address, mac)
+
+    def verify(self, plan: Plan, want: Holding) -> None:
+        """Look again at what was touched. For elements the kernel's acknowledgement is enough (design 1). Raises
+        HostError naming the first difference."""
+        kinds = {change.key[0] for change in plan.changes}
+        have: dict[Key, Resource] = {}
+        if is_policy([*plan.put, *plan.remove]):
+            have |= self._nft.observe()
+        else:
+            kinds.discard("element")
+        if kinds & set(_NETLINK):
+            have |= self._netlink.observe(want)
+        if kinds & {"file", "sysctl"}:
+            touched = {resource.key: resource for resource in plan.put if isinstance(resource, (File, Sysctl))}
+            have |= files.observe(touched)
+        if "unit" in kinds:
+            have |= self._units.observe()
+        kinds.discard("host")
+        keys = [change.key for change in plan.changes if change.key[0] in kinds]
+        wrong = diff(have, {key: want[key] for key in keys if key in want}, keys)
+        if wrong:
+            first = wrong.changes[0]
+            found = first.before.describe() if first.before else "nothing"
+            raise HostError(f"verify: {' '.join(first.key)} is {found} after the change")

@@ -1,0 +1,85 @@
+"""The packet policy in the kernel: read and changed through libnftables in process, one transaction a change."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import json
+from collections.abc import Iterable
+
+from vrouter.errors import HostError
+from vrouter.host import nft_json, nft_text
+from vrouter.model.resources import Key, Resource
+from vrouter.model.table import TABLE
+from vrouter.plan import Holding, Plan
+
+# Bits of nft_ctx_output_set_flags (libnftables(3)).
+_JSON, _NUMERIC = 1 << 4, (1 << 8) | (1 << 9)  # numbers for priorities and symbols, names for protocols
+
+
+class Nft:
+    """A libnftables context, kept because its cache makes the second transaction cheap."""
+
+    def __init__(self) -> None:
+        name = ctypes.util.find_library("nftables") or "libnftables.so.1"
+        try:
+            lib = ctypes.CDLL(name)
+        except OSError as error:
+            raise HostError(f"cannot load {name}; install the package libnftables1") from error
+        lib.nft_ctx_new.restype = ctypes.c_void_p
+        for function in (lib.nft_ctx_get_output_buffer, lib.nft_ctx_get_error_buffer):
+            function.restype = ctypes.c_char_p
+            function.argtypes = [ctypes.c_void_p]
+        for function in (lib.nft_ctx_buffer_output, lib.nft_ctx_buffer_error, lib.nft_ctx_free):
+            function.argtypes = [ctypes.c_void_p]
+        lib.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
+        lib.nft_ctx_set_dry_run.argtypes = [ctypes.c_void_p, ctypes.c_bool]
+        lib.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+        self._lib = lib
+        self._context = ctypes.c_void_p(lib.nft_ctx_new(0))
+        lib.nft_ctx_buffer_output(self._context)
+        lib.nft_ctx_buffer_error(self._context)
+
+    def observe(self) -> dict[Key, Resource]:
+        """Everything in our table; empty when it is not there. Raises HostError."""
+        # Listing a table that is absent is an error, listing all tables is not.
+        tables = json.loads(self._run("list tables ip", _JSON))["nftables"]
+        if not any(item.get("table", {}).get("name") == TABLE for item in tables):
+            return {}
+        listing = json.loads(self._run(f"list table ip {TABLE}", _JSON | _NUMERIC))
+        return {resource.key: resource for resource in nft_json.resources(listing["nftables"])}
+
+    def check(self, plan: Plan, want: Holding) -> None:
+        """Try the transaction without making it real. Raises HostError with the kernel's or the parser's words."""
+        # In a context of its own: a dry run leaves its elements in the cache, and the next transaction meets them there.
+        trial = Nft()
+        self._lib.nft_ctx_set_dry_run(trial._context, True)
+        try:
+            trial.apply(plan, want)
+        finally:
+            trial.close()
+
+    def apply(self, plan: Plan, want: Holding) -> None:
+        """Make the table's part of the plan real in one transaction. Raises HostError; then nothing has changed."""
+        text = nft_text.transaction(plan, want)
+        if text:
+            self._run(text, 0)
+
+    def close(self) -> None:
+        """Free the context."""
+        self._lib.nft_ctx_free(self._context)
+
+    def _run(self, command: str, flags: int) -> str:
+        self._lib.nft_ctx_output_set_flags(self._context, flags)
+        status = self._lib.nft_run_cmd_from_buffer(self._context, command.encode())
+        output = self._lib.nft_ctx_get_output_buffer(self._context) or b""
+        error = self._lib.nft_ctx_get_error_buffer(self._context) or b""
+        if status:
+            first = error.decode(errors="replace").strip().splitlines()[:3]
+            raise HostError(f"cannot change the packet policy: {' '.join(first)}")
+        return bytes(output).decode()
+
+
+def is_policy(resources: Iterable[Resource]) -> bool:
+    """Whether any of them is part of the table's fixed shape, which a transaction's acknowledgement does not verify."""
+    return any(resource.key[0] in ("chain", "set", "map", "helper") for resource in resources)

@@ -1,0 +1,90 @@
+"""Daemons: run by systemd on the appliance, by this module where no service manager runs (design 5)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from vrouter.errors import HostError
+from vrouter.host import files, programs
+from vrouter.model.resources import File, Key, Resource, Unit
+from vrouter.model.settings import Settings
+
+_STOP_S = 5.0
+_POLL_S = 0.005
+
+
+class Units:
+    """The daemons of one router. A stamp file beside the pid says which configuration the process has read."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._run = Path(settings.run_dir) / "units"
+        self._commands: Mapping[str, list[str]] = {"dnsmasq": [settings.dnsmasq, f"--conf-file={settings.dnsmasq_conf}"]}
+
+    def observe(self) -> dict[Key, Resource]:
+        """The daemons that run, each with the stamp it was started with."""
+        found: dict[Key, Resource] = {}
+        for name in self._commands:
+            pid = self.pid(name)
+            stamp = files.read(str(self._run / f"{name}.stamp"))
+            if pid and stamp and stamp.text.startswith(f"{pid} "):
+                unit = Unit(name=name, stamp=stamp.text.split()[1])
+                found[unit.key] = unit
+        return found
+
+    def pid(self, name: str) -> int | None:
+        """The process, if it is alive and still the program; a zombie is dead (contract lab-notes)."""
+        if self._settings.supervisor == "systemd":
+            text = programs.run(["systemctl", "show", "--property=MainPID", "--value", f"{name}.service"])
+            return int(text) or None
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            pid = int((self._run / f"{name}.pid").read_text())
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if os.path.basename(command[0]).decode() == os.path.basename(self._commands[name][0]):
+                return pid
+        return None
+
+    def check(self, name: str, config: str) -> None:
+        """Have the program read a configuration. Raises HostError with its words."""
+        programs.run([self._commands[name][0], "--test", f"--conf-file={config}"])
+
+    def start(self, unit: Unit) -> None:
+        """Run the daemon with its present configuration, instead of the process that runs. Raises HostError."""
+        name = unit.name
+        if self._settings.supervisor == "systemd":
+            programs.run(["systemctl", "restart", f"{name}.service"])
+        else:
+            self.stop(unit)
+            self._run.mkdir(parents=True, exist_ok=True, mode=0o755)
+            programs.run([*self._commands[name], f"--pid-file={self._run / f'{name}.pid'}"])
+        pid = self.pid(name)
+        if not pid:
+            raise HostError(f"{name} was started and is not running")
+        files.write(File(path=str(self._run / f"{name}.stamp"), text=f"{pid} {unit.stamp}\n"))
+
+    def stop(self, unit: Unit) -> None:
+        """End the daemon. Raises HostError when it does not go."""
+        if self._settings.supervisor == "systemd":
+            programs.run(["systemctl", "stop", f"{unit.name}.service"])
+            return
+        pid = self.pid(unit.name)
+        if not pid:
+            return
+        os.kill(pid, signal.SIGTERM)
+        end = time.monotonic() + _STOP_S
+        while self.pid(unit.name) == pid:
+            if time.monotonic() > end:
+                os.kill(pid, signal.SIGKILL)
+                raise HostError(f"{unit.name} did not stop within {_STOP_S:.0f} s")
+            time.sleep(_POLL_S)
+
+    def reload(self, name: str) -> None:
+        """Have the daemon read its directories again; nothing when it does not run."""
+        pid = self.pid(name)
+        if pid:
+            os.kill(pid, signal.SIGHUP)

@@ -1,0 +1,31 @@
+"""Settings of the machine as a value: directories, binaries, and how daemons are run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Supervisor = Literal["systemd", "process"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Each field is a key of the settings file.
+
+    supervisor: `systemd` on the appliance, `process` where no service manager runs (the lab).
+    device_wait_s: seconds to wait for a device that was just plugged (IF-4).
+    """
+
+    cache_dir: str = "/var/cache/cloud"
+    bag_dir: str = "/etc/cloudstack"
+    run_dir: str = "/run/vrouter"
+    dnsmasq: str = "/usr/sbin/dnsmasq"
+    dnsmasq_conf: str = "/etc/dnsmasq.d/cloud.conf"
+    dnsmasq_dir: str = "/var/lib/vrouter/dnsmasq"
+    dnsmasq_leases: str = "/var/lib/misc/dnsmasq.leases"
+    dnsmasq_log: str = "/var/log/dnsmasq.log"
+    dnsmasq_resolv: str = "/etc/dnsmasq-resolv.conf"
+    resolv: str = "/etc/resolv.conf"
+    rt_tables: str = "/etc/iproute2/rt_tables.d/vrouter.conf"
+    supervisor: Supervisor = "systemd"
+    device_wait_s: float = 2.0

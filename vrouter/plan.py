@@ -1,0 +1,90 @@
+"""The one diff: what a machine holds against what it should hold. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from vrouter.model.resources import HostRecord, Key, Resource
+
+Holding = Mapping[Key, Resource]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line of a plan. `before` is empty for an addition, `after` for a removal."""
+
+    action: Literal["add", "change", "remove"]
+    key: Key
+    before: Resource | None
+    after: Resource | None
+
+    def as_json(self) -> dict[str, str]:
+        """The line as `plan` and `apply` print it (design 4a)."""
+        line = {"action": self.action, "kind": self.key[0], "name": " ".join(self.key[1:])}
+        if self.before:
+            line["before"] = self.before.describe()
+        if self.after:
+            line["after"] = self.after.describe()
+        origin = (self.after or self.before or Resource()).origin
+        return line | ({"origin": origin} if origin else {})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What makes a machine hold what is wanted: each resource once, sorted by key."""
+
+    changes: tuple[Change, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+    @property
+    def put(self) -> tuple[Resource, ...]:
+        """What is added or replaced."""
+        return tuple(change.after for change in self.changes if change.after)
+
+    @property
+    def remove(self) -> tuple[Resource, ...]:
+        """What goes for good."""
+        return tuple(change.before for change in self.changes if change.before and not change.after)
+
+    def applied(self, have: Holding) -> dict[Key, Resource]:
+        """What a machine holds after the plan."""
+        result = dict(have)
+        for change in self.changes:
+            if change.after:
+                result[change.key] = change.after
+            else:
+                result.pop(change.key, None)
+        return result
+
+    def changes_tree(self) -> list[dict[str, str]]:
+        """The plan for programs."""
+        return [change.as_json() for change in self.changes]
+
+
+def by_key(resources: Iterable[Resource]) -> dict[Key, Resource]:
+    """Resources found by their key."""
+    return {resource.key: resource for resource in resources}
+
+
+def diff(have: Holding, want: Holding, keys: Iterable[Key] | None = None) -> Plan:
+    """Pure and total; empty when both sides hold the same. keys: look only at these, where the rest is known to agree."""
+    if keys is None:
+        keys = have.keys() | want.keys()
+    changes = []
+    for key in sorted(keys):
+        before, after = have.get(key), want.get(key)
+        if before == after or (before and before.lasting and not after):
+            continue
+        action: Literal["add", "change", "remove"] = "change" if before and after else "add" if after else "remove"
+        changes.append(Change(action, key, before, after))
+    return Plan(tuple(changes))
+
+
+def rereads_hosts(plan: Plan) -> bool:
+    """Whether dnsmasq has to read its host directories anew: it notices new files by itself, but it forgets no old
+    entry without being told (contract lab-notes; checked with 2.90: "duplicate dhcp-host IP address")."""
+    return any(isinstance(change.before, HostRecord) for change in plan.changes)

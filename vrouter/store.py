@@ -1,0 +1,71 @@
+"""Databags on disk: read with care, replaced whole and durably."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vrouter.contracts import Bag
+from vrouter.errors import BagError
+from vrouter.model.bag import Entry
+
+
+class Store:
+    """The directory of the databags."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = Path(directory)
+
+    def load(self, bag: Bag[Any]) -> dict[str, Entry]:
+        """A bag's entries; none where the file is not there. Raises BagError for a file that cannot be read: it is never
+        an empty bag (contract commands 7.2, D1)."""
+        path = self._path(bag)
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise BagError(f"cannot read databag {path}: {error.strerror}") from error
+        try:
+            found = json.loads(text)
+            if not isinstance(found, dict):
+                raise ValueError("it is not an object")
+            return dict(bag.load(found))
+        except (ValueError, RecursionError) as error:
+            raise BagError(f"databag {path} is unreadable: {error}; restore it, or remove it to start it anew") from error
+
+    def save(self, bag: Bag[Any], entries: Mapping[str, Entry]) -> None:
+        """Replace a bag's file: it holds the old text or the new one, whatever fails. Raises BagError.
+
+        Keys sorted, two blanks of indentation, no newline at the end, as the reference writes it (contract commands 2.5).
+        """
+        path = self._path(bag)
+        text = json.dumps(bag.dump(entries), indent=2, sort_keys=True, ensure_ascii=False)
+        temporary = path.with_name(f".{path.name}.new")
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(descriptor, "wb") as handle:
+                handle.write(text.encode(errors="surrogateescape"))
+                handle.flush()
+                os.fsync(descriptor)
+            os.replace(temporary, path)
+            sync_directory(self._directory)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise BagError(f"cannot write databag {path}: {error.strerror}") from error
+
+    def _path(self, bag: Bag[Any]) -> Path:
+        return self._directory / f"{bag.name}.json"
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames in a directory last (fsync(2))."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
