@@ -16,7 +16,7 @@ from vrouter.command import REGISTRY, changes_text, outcome_text, outcomes_json,
 from vrouter.errors import BagError, Fault, Refused, VrouterError
 from vrouter.host.host import Host
 from vrouter.lab.cli import lab
-from vrouter.pipeline import Outcome, Router, close
+from vrouter.pipeline import Outcome, close
 from vrouter.plan import Plan
 from vrouter.settings import load_settings
 from vrouter.validate import parse_document, validate

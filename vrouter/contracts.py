@@ -22,7 +22,7 @@ class Bag(Generic[E]):
     """One databag: how its JSON becomes entries and back, and what an entry asks of the router.
 
     name: the file's name without `.json`. load: raises ValueError where the JSON has another shape than the contract's.
-    dump: the JSON of all entries, in the reference's shape. desired: total for every entry that `load` or a merge made.
+    dump: the JSON of all entries, in the reference's shape. desired: total, for whatever `load` or a merge made.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Command:
 class Handler:
     """One service: the intents it takes, and what they need on a machine.
 
-    scope: intents of one scope are decided together, and a change of one wakes only its scope; None leaves an intent out.
+    scope: intents of one scope are decided together, and a change of one wakes only its scope; None leaves it out.
     context: types that every scope sees whole; a change of one wakes all scopes, so they are the rare ones.
     """
 

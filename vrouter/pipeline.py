@@ -1,4 +1,4 @@
-"""The steps of every command, in their order: claim, validate, merge, desired, diff, check, apply, verify, save, archive.
+"""The steps of every command: claim, validate, merge, desired, diff, check, apply, verify, save, archive.
 
 It knows no feature or service by name. A caller keeps one `Router` for as long as it lives.
 """
@@ -64,9 +64,7 @@ class Router:
         self._host = host
         self._store = Store(settings.bag_dir)
         self._intake = Intake(settings)
-        self._bags: dict[str, dict[str, Entry]] = {
-            name: self._store.load(bag) for name, bag in registry.bags.items()
-        }
+        self._bags: dict[str, dict[str, Entry]] = {name: self._store.load(bag) for name, bag in registry.bags.items()}
         self._start(host, ())
 
     def _start(self, host: Host, wait_for: tuple[str, ...]) -> None:
@@ -100,7 +98,7 @@ class Router:
         return Outcome(claimed.name, type, decision.plan, (), time.perf_counter() - start)
 
     def plan(self, name: str, content: bytes) -> Outcome:
-        """What `run` would do; the machine and the disk stay as they are, this Router goes on as if it had been done."""
+        """What `run` would do; machine and disk stay as they are, this Router goes on as if it had been done."""
         type = ""
         try:
             document, type = self._read(content)

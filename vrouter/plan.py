@@ -71,7 +71,7 @@ def by_key(resources: Iterable[Resource]) -> dict[Key, Resource]:
 
 
 def diff(have: Holding, want: Holding, keys: Iterable[Key] | None = None) -> Plan:
-    """Pure and total; empty when both sides hold the same. keys: look only at these, where the rest is known to agree."""
+    """Pure and total; empty when both sides hold the same. keys: look only at these, the rest agrees."""
     if keys is None:
         keys = have.keys() | want.keys()
     changes = []

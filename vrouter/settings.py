@@ -1,4 +1,4 @@
-"""Reads the settings: `/etc/vrouter/vrouter.toml`, each key overridden by `VROUTER_<KEY>` in the environment (design 4a)."""
+"""Reads the settings: `/etc/vrouter/vrouter.toml`, overridden by `VROUTER_<KEY>` in the environment (design 4a)."""
 
 from __future__ import annotations
 

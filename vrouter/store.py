@@ -20,8 +20,10 @@ class Store:
         self._directory = Path(directory)
 
     def load(self, bag: Bag[Any]) -> dict[str, Entry]:
-        """A bag's entries; none where the file is not there. Raises BagError for a file that cannot be read: it is never
-        an empty bag (contract commands 7.2, D1)."""
+        """A bag's entries; none where the file is not there.
+
+        Raises BagError for a file that cannot be read: it is never an empty bag (contract commands 7.2, D1).
+        """
         path = self._path(bag)
         try:
             text = path.read_bytes()
@@ -35,12 +37,14 @@ class Store:
                 raise ValueError("it is not an object")
             return dict(bag.load(found))
         except (ValueError, RecursionError) as error:
-            raise BagError(f"databag {path} is unreadable: {error}; restore it, or remove it to start it anew") from error
+            raise BagError(
+                f"databag {path} is unreadable: {error}; restore it, or remove it to start it anew"
+            ) from error
 
     def save(self, bag: Bag[Any], entries: Mapping[str, Entry]) -> None:
         """Replace a bag's file: it holds the old text or the new one, whatever fails. Raises BagError.
 
-        Keys sorted, two blanks of indentation, no newline at the end, as the reference writes it (contract commands 2.5).
+        Keys sorted, two blanks of indentation, no newline at the end, as the reference does (contract commands 2.5).
         """
         path = self._path(bag)
         text = json.dumps(bag.dump(entries), indent=2, sort_keys=True, ensure_ascii=False)

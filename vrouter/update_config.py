@@ -32,7 +32,7 @@ def _run(name: str, keep: bool) -> int:
         intake = open_session.intake
         claimed = intake.claim(name)
         if claimed is None:
-            # Taken before: by a run that died, as waiting boot arguments, or by an earlier call (contract commands 2.2).
+            # Taken before: by a run that died, as waiting boot arguments, or by an earlier call (contract 2.2).
             if intake.was_done(name):
                 return 0
             why = intake.was_refused(name)

@@ -41,7 +41,9 @@ def ingress_resources(intents: Intents, _: Machine) -> Iterator[Resource]:
         port = boxes.numbers_text(anywhere[0].span or boxes.PORTS)
         yield Element(set="ingress_port", atoms=(to, protocol, port), origin=min(rule.origin for rule in anywhere))
         rules = [rule for rule in rules if rule not in anywhere]
-    asked = sorted(((_interval(rule), boxes.of_network(source)), rule.origin) for rule in rules for source in rule.sources)
+    asked = sorted(
+        ((_interval(rule), boxes.of_network(source)), rule.origin) for rule in rules for source in rule.sources
+    )
     name = {_SINGLE: "ingress_from", _WIDE: "ingress_range", "icmp": "ingress_icmp", "all": "ingress_all"}[shape]
     for box, origin in boxes.union(asked):
         for span in _spans(shape, protocol, box[0]):

@@ -6,7 +6,15 @@ from collections.abc import Hashable, Iterator
 
 from vrouter.contracts import Handler, whole
 from vrouter.model import boxes
-from vrouter.model.intents import ControlAddress, EgressDefault, GuestAddress, Intent, Intents, PublicAddress, RouterFacts
+from vrouter.model.intents import (
+    ControlAddress,
+    EgressDefault,
+    GuestAddress,
+    Intent,
+    Intents,
+    PublicAddress,
+    RouterFacts,
+)
 from vrouter.model.machine import Machine
 from vrouter.model.marks import mark_of, primary
 from vrouter.model.resources import Resource

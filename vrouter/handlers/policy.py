@@ -16,7 +16,8 @@ from vrouter.model.table import Field, Helper, Hook, Match, NamedSet, Rule, Verd
 ACCEPT, DROP, RETURN = Verdict("accept"), Verdict("drop"), Verdict("return")
 PORT: tuple[Field, ...] = ("ip daddr", "meta l4proto", "th dport")
 EGRESS_PORT: tuple[Field, ...] = ("meta l4proto", "th dport", "ip saddr", "ip daddr")
-EGRESS_ICMP: tuple[Field, ...] = ("icmp type", "icmp code", "ip saddr", "ip daddr")
+ICMP: tuple[Field, ...] = ("icmp type", "icmp code")
+EGRESS_ICMP: tuple[Field, ...] = (*ICMP, "ip saddr", "ip daddr")
 TRANSPORT = Match(("meta l4proto",), ("tcp", "udp"))
 FROM_PUBLIC = Match(("iifname",), within="public_if")
 TO_PUBLIC = Match(("oifname",), within="public_if")
@@ -110,14 +111,12 @@ INGRESS = chain(
     Rule("FI-1 port", (Match(PORT, within="ingress_port"),), RETURN),
     Rule("FI-1 port, from", (Match((*PORT, "ip saddr"), within="ingress_from"),), RETURN),
     Rule("FI-1 ports, from", (Match((*PORT, "ip saddr"), within="ingress_range"),), RETURN),
-    Rule("FI-1 ICMP, from", (Match(("ip daddr", "icmp type", "icmp code", "ip saddr"), within="ingress_icmp"),), RETURN),
+    Rule("FI-1 ICMP, from", (Match(("ip daddr", *ICMP, "ip saddr"), within="ingress_icmp"),), RETURN),
     Rule("FI-1 any protocol, from", (Match(("ip daddr", "ip saddr"), within="ingress_all"),), RETURN),
     Rule("FI-1 else nothing", (), DROP),
 )  # fmt: skip
 
-DSTNAT = chain(
-    "dstnat", Hook("nat", "prerouting", -100), Rule("PF-1", (TO_OURS,), Verdict("goto", chain="translate"))
-)
+DSTNAT = chain("dstnat", Hook("nat", "prerouting", -100), Rule("PF-1", (TO_OURS,), Verdict("goto", chain="translate")))
 DSTNAT_OUTPUT = chain(
     "dstnat_output", Hook("nat", "output", -100), Rule("PF-6", (TO_OURS,), Verdict("goto", chain="translate"))
 )

@@ -38,7 +38,9 @@ def table_resources(intents: Intents, machine: Machine) -> Iterator[Resource]:
         yield Route(table=table, to=net, kind="throw", origin=first.origin)
     via = _through(addresses)
     if via:
-        yield Route(table=table, to=ANY_NETWORK, kind="unicast", device=first.device, via=via.gateway, origin=via.origin)
+        yield Route(
+            table=table, to=ANY_NETWORK, kind="unicast", device=first.device, via=via.gateway, origin=via.origin
+        )
 
 
 def _through(addresses: list[PublicAddress]) -> PublicAddress | None:

@@ -15,7 +15,7 @@ _ANSWER_S = 1.0
 
 
 def release(server: IPv4Address, address: IPv4Address, mac: str) -> None:
-    """Tell the server on this machine that a guest gave its address back (RFC 2131, section 4.4.6). No answer follows."""
+    """Tell the server on this machine that a guest gave its address back (RFC 2131, section 4.4.6); no answer comes."""
     hardware = bytes.fromhex(mac.replace(":", ""))
     head = struct.pack("!BBBBIHH", 1, 1, len(hardware), 0, int.from_bytes(os.urandom(4)), 0, 0)
     body = address.packed + b"\x00" * 12 + hardware.ljust(16, b"\x00") + b"\x00" * 192

@@ -152,9 +152,7 @@ class Netlink:
                 self._delete_address(first)  # the next one is promoted; this one comes back behind it
                 self._add_address(first)
         for chosen in primaries:
-            wrong = [
-                a for a in self._addresses_of(chosen.device) if ("address", a.device, str(a.address)) not in want
-            ]
+            wrong = [a for a in self._addresses_of(chosen.device) if ("address", a.device, str(a.address)) not in want]
             for address in wrong:
                 self._delete_address(address)
 

@@ -51,7 +51,7 @@ class Nft:
 
     def check(self, plan: Plan, want: Holding) -> None:
         """Try the transaction without making it real. Raises HostError with the kernel's or the parser's words."""
-        # In a context of its own: a dry run leaves its elements in the cache, and the next transaction meets them there.
+        # In a context of its own: a dry run leaves its elements in the cache, where the next transaction meets them.
         trial = Nft()
         self._lib.nft_ctx_set_dry_run(trial._context, True)
         try:

@@ -113,5 +113,3 @@ def _verdict(verdict: Verdict) -> str:
 def script(want: Holding) -> str:
     """The whole table, for golden files and for people."""
     return "\n".join(_definition(want.values())) + "\n"
-
-

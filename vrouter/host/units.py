@@ -24,7 +24,9 @@ class Units:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._run = Path(settings.run_dir) / "units"
-        self._commands: Mapping[str, list[str]] = {"dnsmasq": [settings.dnsmasq, f"--conf-file={settings.dnsmasq_conf}"]}
+        self._commands: Mapping[str, list[str]] = {
+            "dnsmasq": [settings.dnsmasq, f"--conf-file={settings.dnsmasq_conf}"]
+        }
 
     def observe(self) -> dict[Key, Resource]:
         """The daemons that run, each with the stamp it was started with."""

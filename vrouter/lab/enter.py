@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 from vrouter.lab.errors import LabError
 from vrouter.lab.lab import Lab, require_root
@@ -37,6 +38,15 @@ def execute(lab: Lab, node: str, argv: Sequence[str]) -> int:
         _join(libc, lab.pid(node))
     except OSError as error:
         raise LabError(f"cannot enter node {node} of lab {lab.name}: {error}") from error
+    process: subprocess.Popen[bytes] | None = None
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        if process is None:  # whatever has been started ends with us
+            raise SystemExit(128 + number)
+        process.send_signal(number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, pass_on)
     environment = {**ENVIRONMENT, "TERM": os.environ.get("TERM", ENVIRONMENT["TERM"])}
     for number in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, lambda *_: None)  # not SIG_IGN, which the command would inherit
@@ -46,8 +56,6 @@ def execute(lab: Lab, node: str, argv: Sequence[str]) -> int:
     except OSError as error:
         print(f"vrouter lab exec: {argv[0]}: {error.strerror}", file=sys.stderr)
         return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: process.send_signal(number))
     status = process.wait()
     return status if status >= 0 else 128 - status
 

@@ -42,7 +42,7 @@ ROUTER_FORGETS = (
 )
 """Files that a router writes itself and does not take over from the machine."""
 
-_PRIVATE = ("/tmp", "/run", "/dev", "/proc", "/sys")
+_PRIVATE = ("/tmp", "/run", "/dev", "/proc", "/sys")  # noqa: S108  # not used as such
 _ENTRIES = {
     "/opt/cloud/bin/update_config.py": "vrouter.update_config",
     "/usr/local/bin/update_config": "vrouter.update_config",
@@ -97,7 +97,7 @@ def write_files(directory: Path, node: Node) -> None:
     for name in ROUTER_EMPTY if node.router else ():
         (directory / name[1:]).mkdir(parents=True)
     for parent, _, _ in os.walk(directory):
-        os.chmod(parent, 0o755)
+        os.chmod(parent, 0o755)  # noqa: S103  # as every directory of a system
 
 
 def mount_points() -> list[str]:

@@ -24,7 +24,7 @@ class Intent:
 class RouterFacts(Intent):
     """What the boot arguments say of the whole router (contract commands 4.1).
 
-    resolvers: where DNS is forwarded to, in this order (DN-3). offered: name servers handed out beside the router's own.
+    resolvers: where DNS is forwarded to, in this order (DN-3). offered: name servers handed out beside its own.
     mtu: bytes by device. management: networks that are reached through `local_gateway` on eth1 (IF-15).
     """
 

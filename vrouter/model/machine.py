@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from vrouter.model.values import Mac
 from vrouter.model.settings import Settings
+from vrouter.model.values import Mac
 
 
 @dataclass(frozen=True, order=True)

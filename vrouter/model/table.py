@@ -35,7 +35,8 @@ class Match:
 class Verdict:
     """What a rule does with a packet that it matches.
 
-    do: `accept`, `drop`, `return` end the walk here; `goto` leaves for `chain`; `dnat`, `snat` translate to the map's value; `set ct mark`, `set mark` take it from the map, or from `value`.
+    do: `accept`, `drop`, `return` end the walk here; `goto` leaves for `chain`; `dnat`, `snat` translate to the map's
+    value; `set ct mark`, `set mark` take it from the map, or from `value`; `helper` assigns the one `value` names.
     by: the fields looked up in `map`. ports: the map's value holds a port beside the address.
     """
 
@@ -73,7 +74,8 @@ def hook_text(hook: Hook | None) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Chain(Resource):
-    """A chain: `tags`, the hook's text and then one a rule, identify it, because a kernel prints rules back in other words than it was told.
+    """A chain. tags: the hook's text and then one a rule; they identify it, because a kernel prints rules back in other
+    words than it was told.
 
     rules is empty where the chain was read from a kernel.
     """
