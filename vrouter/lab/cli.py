@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import click
 
+from vrouter.lab import demo as demonstration
 from vrouter.lab import lab as labs
 from vrouter.lab import state
 from vrouter.lab.enter import execute
@@ -70,6 +71,14 @@ def down(name: str | None, every: bool) -> None:
             click.echo(f"lab {each} is down")
         elif not every:
             raise LabError(f"lab {each} does not exist")
+
+
+@lab.command()
+def demo() -> None:
+    """Show a router at work: the isolated example, command by command, then proven with packets. Needs root."""
+    _end_on_signals()
+    if not demonstration.run(click.echo):
+        raise LabError("a proof failed")
 
 
 def _row(name: str) -> dict[str, object]:

@@ -1,0 +1,44 @@
+# `make demo` and `make test` set up what they need on a fresh Debian 12 machine; both need root.
+VENV := .venv
+APT := busybox bind9-dnsutils conntrack curl dnsmasq-base dnsmasq-utils iproute2 iputils-ping libnftables1 \
+       netcat-openbsd nftables openssl procps tcpdump
+STAMP := $(VENV)/.vrouter-ready
+
+.PHONY: setup demo test check unit system clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml Makefile
+	@test "$$(id -u)" = 0 || { echo "make: this needs root, for packages and network namespaces: run it with sudo" >&2; exit 1; }
+	@echo "== setting up: Debian packages and the virtual environment $(VENV)"
+	@missing=$$(for package in $(APT); do dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q '^install ok' \
+	  || echo $$package; done); \
+	if [ -n "$$missing" ]; then apt-get update -q && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; fi
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(STAMP)
+
+demo: setup
+	@echo "== a router, its guests and the world around it, on this machine: vrouter lab demo"
+	$(VENV)/bin/vrouter lab demo
+
+test: check unit system
+
+check: setup
+	@echo "== lint, format, types, import contracts"
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-logo
+
+unit: setup
+	@echo "== the pure core: unit tests, golden cases, laws"
+	$(VENV)/bin/pytest -q -n 2 tests --ignore=tests/system --ignore=tests/lab --ignore=tests/bench
+
+system: setup
+	@echo "== the lab: real kernel, daemons and packets"
+	$(VENV)/bin/pytest -q -n 2 tests/lab tests/system
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
