@@ -14,7 +14,7 @@ from vrouter.model.table import TABLE
 from vrouter.plan import Holding, Plan
 
 # Bits of nft_ctx_output_set_flags (libnftables(3)).
-_JSON, _NUMERIC = 1 << 4, (1 << 8) | (1 << 9)  # numbers for priorities and symbols, names for protocols
+_JSON, _NUMERIC = 1 << 4, (1 << 7) | (1 << 8) | (1 << 9)
 
 
 class Nft:

@@ -10,6 +10,8 @@ from vrouter.model.resources import Resource
 from vrouter.model.table import Chain, Element, Helper, Hook, NamedSet, hook_text
 from vrouter.model.values import network
 
+_PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp"}
+
 Listed = dict[str, Any]  # one object of libnftables-json(5)
 
 
@@ -25,7 +27,8 @@ def resources(listing: Iterable[Listed]) -> Iterator[Resource]:
         elif "rule" in item:
             chains[item["rule"]["chain"]].append(item["rule"].get("comment", ""))
         elif "ct helper" in item:
-            yield Helper(name=item["ct helper"]["name"], protocol=item["ct helper"]["protocol"])
+            helper = item["ct helper"]
+            yield Helper(name=helper["name"], protocol=_protocol(helper["protocol"]))
         elif "set" in item or "map" in item:
             yield from _set(item.get("set") or item["map"])
     for name, tags in chains.items():
@@ -39,20 +42,22 @@ def _hook(chain: Listed) -> Hook | None:
 
 
 def _set(found: Listed) -> Iterator[Resource]:
-    types = found["type"] if isinstance(found["type"], list) else [found["type"]]
+    types = tuple(found["type"]) if isinstance(found["type"], list) else (found["type"],)
     value = tuple(found["map"].split(" . ")) if "map" in found else ()
     name = found["name"]
-    yield NamedSet(name=name, types=tuple(types), value=value, interval="interval" in found.get("flags", []))
+    yield NamedSet(name=name, types=types, value=value, interval="interval" in found.get("flags", []))
     for member in found.get("elem", []):
         key, result = member if isinstance(member, list) else (member, None)
-        yield Element(set=name, atoms=_atoms(key), value=() if result is None else _atoms(result))
+        yield Element(set=name, atoms=_atoms(key, types), value=() if result is None else _atoms(result, value))
 
 
-def _atoms(value: Any) -> tuple[str, ...]:
+def _atoms(value: Any, types: tuple[str, ...]) -> tuple[str, ...]:
     if isinstance(value, dict) and "elem" in value:
         value = value["elem"]["val"]
     parts = value["concat"] if isinstance(value, dict) and "concat" in value else [value]
-    return tuple(map(_atom, parts))
+    return tuple(
+        _protocol(part) if type == "inet_proto" else _atom(part) for part, type in zip(parts, types, strict=True)
+    )
 
 
 def _atom(part: Any) -> str:
@@ -63,3 +68,8 @@ def _atom(part: Any) -> str:
         low, high = part["range"]
         return f"{low}-{high}"
     return str(part)
+
+
+def _protocol(part: Any) -> Any:
+    """The name, which libnftables gives only where /etc/protocols tells it."""
+    return _PROTOCOLS.get(part, part)

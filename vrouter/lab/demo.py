@@ -84,7 +84,9 @@ def _proofs(lab: Lab) -> Iterator[Proof]:
         refused = _line(lab, "public2", "192.0.2.10", "2222")
         yield _same("ingress denied: a source outside the rule's network", refused, "")
     yield _same("static NAT inwards, source kept", _http(lab, "public1", "192.0.2.11:443"), "203.0.113.11")
-    yield _same("static NAT outwards: the address that the host sees", _http(lab, "guest1", "203.0.113.11"), "192.0.2.11")
+    yield _same(
+        "static NAT outwards: the address that the host sees", _http(lab, "guest1", "203.0.113.11"), "192.0.2.11"
+    )
     yield _same("hairpin: a guest reaches a guest by the public address", _http(lab, "guest2", "198.51.100.10:8443"),
                 "10.1.1.1")  # fmt: skip
     yield _ping("ingress allowed: ping of the source NAT address", lab, "public1", "192.0.2.10", True)
