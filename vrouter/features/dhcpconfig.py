@@ -35,9 +35,10 @@ def merge(document: JsonObject, bags: Bags, _: Machine) -> Mapping[str, Changes]
 
 
 def desired(entry: SubnetEntry, _: Machine) -> Iterator[SubnetGateway]:
-    """What option 3 holds in that subnet."""
-    router, gateway = (IPv4Address(str(entry.raw[name])) for name in ("router_ip_address", "gateway"))
-    yield SubnetGateway(origin=f"dhcpconfig {router}", router=router, gateway=gateway)
+    """What option 3 holds in that subnet; where the document has no gateway, the router itself stays the gateway."""
+    if entry.raw.get("gateway"):
+        router, gateway = (IPv4Address(str(entry.raw[name])) for name in ("router_ip_address", "gateway"))
+        yield SubnetGateway(origin=f"dhcpconfig {router}", router=router, gateway=gateway)
 
 
 def load(text: JsonObject) -> dict[str, SubnetEntry]:
@@ -48,8 +49,8 @@ def load(text: JsonObject) -> dict[str, SubnetEntry]:
             continue
         if not isinstance(raw, dict):
             raise ValueError(f"{key} is not an object")
-        for name in ("router_ip_address", "gateway"):
-            IPv4Address(str(raw.get(name)))
+        for address in (raw.get("router_ip_address"), raw.get("gateway", "0.0.0.0")):
+            IPv4Address(str(address))
         entries[key] = SubnetEntry(raw)
     return entries
 

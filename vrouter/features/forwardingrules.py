@@ -52,7 +52,7 @@ class _Held:
         """Keys of the forwards that are the same rule: equal text, and lists that are both empty or share a member."""
         if not rule.sources:
             return [rule.key] if rule.key in self.entries else []
-        known = [key for key in self._restricted.get(rule.port, []) if key in self.entries]
+        known = [key for key in dict.fromkeys(self._restricted.get(rule.port, ())) if key in self.entries]
         return [key for key in known if self.entries[key].sources & rule.sources]
 
     def of_address(self, public_ip: str) -> list[str]:

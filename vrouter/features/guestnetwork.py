@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from vrouter.contracts import Bag, Bags, Command
+from vrouter.formats import ABSENT
 from vrouter.model import addresses
 from vrouter.model.bag import Changes
 from vrouter.model.intents import Tier
@@ -26,6 +27,11 @@ class TierEntry:
     def text(self, field: str) -> str:
         return str(self.raw.get(field) or "")
 
+    @property
+    def domain(self) -> str:
+        """The search domain; the default where the document has none, or `null` (contract dataplane 1.2)."""
+        return DEFAULT_DOMAIN if self.text("domain_name") in ABSENT else self.text("domain_name")
+
 
 def merge(document: JsonObject, bags: Bags, machine: Machine) -> Mapping[str, Changes]:
     """An upsert by device: a changed tier takes effect (D9). A removal of what is not there is nothing (K6)."""
@@ -38,7 +44,7 @@ def merge(document: JsonObject, bags: Bags, machine: Machine) -> Mapping[str, Ch
             return {}
         gone = addresses.placed(bags["ips"], [(_address(TierEntry(document)), False)], machine)
         return {"guestnetwork": {device: None}, "ips": gone}
-    entry = TierEntry({**document, "domain_name": document.get("domain_name") or DEFAULT_DOMAIN})
+    entry = TierEntry({**document, "domain_name": TierEntry(document).domain})
     elements = [(_address(entry), True)]
     if isinstance(held, TierEntry) and old != address:
         elements.insert(0, (_address(held), False))
@@ -61,7 +67,7 @@ def desired(entry: TierEntry, machine: Machine) -> Iterator[Tier]:
         yield Tier(
             origin=f"guestnetwork {entry.text('device')}",
             device=machine.device_of(entry.text("mac_address")) or entry.text("device"),
-            domain=HostName(entry.text("domain_name") or DEFAULT_DOMAIN),
+            domain=HostName(entry.domain),
             resolvers=tuple(IPv4Address(text.strip()) for text in entry.text("dns").split(",") if text.strip()),
             gateway=IPv4Address(entry.text("router_guest_gateway")),
             is_gateway=entry.raw.get("is_vr_guest_gateway", True) is not False,
