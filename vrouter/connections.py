@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from vrouter.model.resources import IpAddress
+from vrouter.model.resources import IpAddress, Resource
 from vrouter.model.table import Element
 from vrouter.plan import Plan
 
@@ -71,11 +71,18 @@ class Ending:
 
 def ending(plan: Plan) -> Ending:
     """From what a plan takes away, less what it puts in its place."""
-    addresses = {r.address for r in plan.remove if isinstance(r, IpAddress)}
-    addresses |= {IPv4Address(r.atoms[0]) for r in plan.remove if isinstance(r, Element) and r.set == "public_addr"}
+    addresses = set(_addresses(plan.remove)) - set(_addresses(plan.put))
     gone = [t for change in plan.changes for t in _translations(change.before)]
     kept = [t for change in plan.changes for t in _translations(change.after)] if gone else []
     return Ending(frozenset(addresses), tuple(gone), tuple(kept))
+
+
+def _addresses(resources: Iterable[Resource]) -> Iterator[IPv4Address]:
+    for resource in resources:
+        if isinstance(resource, IpAddress):
+            yield resource.address
+        elif isinstance(resource, Element) and resource.set == "public_addr":
+            yield IPv4Address(resource.atoms[0])
 
 
 def _translations(resource: object) -> Iterator[Translation]:

@@ -53,6 +53,8 @@ class Intake:
         try:
             for directory in (self._cache, self._claimed, self._done, self._failed, self._lock.parent):
                 directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for directory in (self._claimed, self._done, self._failed):
+                directory.chmod(0o700)
             handle = open(self._lock, "w")  # noqa: SIM115  # held for the whole block
         except OSError as error:
             raise IntakeError(f"cannot use {error.filename}: {error.strerror}") from error

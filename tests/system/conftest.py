@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.system.kit import ISOLATED, Router, example
+from tests.system.probes import warm
 from vrouter.lab.lab import Lab
 
 
@@ -44,4 +45,25 @@ def built() -> Iterator[Router]:
         router = _built(lab)
         for guest in ("guest1", "guest2", "guest3"):
             assert router.lease(guest), f"{guest} got no lease"
+        yield router
+
+
+@pytest.fixture(scope="module")
+def router(built: Router) -> Iterator[Router]:
+    """The shared router, for tests that use ports, ids and names of their own and take them away again."""
+    with warm(built) as router:
+        yield router
+
+
+@pytest.fixture
+def own(fresh: Router) -> Iterator[Router]:
+    """As `fresh`, with quick commands."""
+    with warm(fresh) as router:
+        yield router
+
+
+@pytest.fixture
+def empty(bare: Router) -> Iterator[Router]:
+    """As `bare`, with quick commands."""
+    with warm(bare) as router:
         yield router

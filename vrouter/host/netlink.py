@@ -112,9 +112,9 @@ class Netlink:
         for change in plan.changes:
             match change.before, change.after:
                 case (RoutingRule() as rule, _):
-                    self._do("rule", rule, lambda rule=rule: self._ip.rule("del", **_rule(rule)))
+                    self._do("rule", rule, lambda rule=rule: self._ip.rule("del", **_rule(rule)), gone=True)
                 case (Route() as route, None):
-                    self._do("route", route, lambda route=route: self._ip.route("del", **self._route(route)))
+                    self._do("route", route, lambda route=route: self._ip.route("del", **self._route(route)), gone=True)
         for resource in plan.remove:
             if isinstance(resource, IpAddress):
                 self._delete_address(resource)
@@ -151,10 +151,6 @@ class Netlink:
                     break
                 self._delete_address(first)  # the next one is promoted; this one comes back behind it
                 self._add_address(first)
-        for chosen in primaries:
-            wrong = [a for a in self._addresses_of(chosen.device) if ("address", a.device, str(a.address)) not in want]
-            for address in wrong:
-                self._delete_address(address)
 
     def _addresses_of(self, device: str) -> list[IpAddress]:
         return [address for address in self._addresses() if address.device == device]

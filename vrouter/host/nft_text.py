@@ -33,7 +33,7 @@ def transaction(plan: Plan, want: Holding) -> str:
 
 
 def _definition(resources: Iterable[Resource]) -> Iterator[str]:
-    held = list(resources)
+    held = sorted(resources, key=lambda resource: resource.key)
     chains = [item for item in held if isinstance(item, Chain)]
     sets = [item for item in held if isinstance(item, NamedSet)]
     helpers = [item for item in held if isinstance(item, Helper)]

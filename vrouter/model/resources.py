@@ -64,10 +64,10 @@ class IpAddress(Resource):
 
     @property
     def key(self) -> Key:
-        return ("address", self.device, str(self.address))
+        return ("address", self.device, f"{self.address}/{self.prefix}")
 
     def describe(self) -> str:
-        return f"/{self.prefix}{'' if self.primary else ' secondary'}"
+        return "primary" if self.primary else "secondary"
 
 
 @dataclass(frozen=True, kw_only=True)
