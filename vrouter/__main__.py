@@ -12,11 +12,12 @@ from pathlib import Path
 
 import click
 
+from vrouter.agent.server import Agent
 from vrouter.command import REGISTRY, changes_text, outcome_text, outcomes_json, session
 from vrouter.errors import BagError, Fault, Refused, VrouterError
 from vrouter.host.host import Host
 from vrouter.lab.cli import lab
-from vrouter.pipeline import Outcome, close
+from vrouter.pipeline import Job, Outcome, close
 from vrouter.plan import Plan
 from vrouter.settings import load_settings
 from vrouter.validate import parse_document, validate
@@ -81,7 +82,7 @@ def apply(files: tuple[str, ...], as_json: bool) -> int:
         outcomes = []
         for name in files:
             try:
-                outcomes.append(current.router.run(current.intake.copy_in(name)))
+                outcomes.extend(current.router.run([Job(current.intake.copy_in(name))]))
             except VrouterError as error:
                 outcomes.append(Outcome(name, faults=(Fault("", "", str(error)),)))
         _print(outcomes, as_json, "", current.router.pending())
@@ -106,6 +107,16 @@ def converge(dry_run: bool, as_json: bool) -> int:
             with Host(load_settings(os.environ)) as host:
                 close(REGISTRY, host)
         raise
+    return 0
+
+
+@cli.command()
+def agent() -> int:
+    """Stay resident: take commands from the socket and the cache directory, keep the machine what the databags say.
+
+    Example: vrouter agent
+    """
+    Agent(load_settings(os.environ)).run()
     return 0
 
 

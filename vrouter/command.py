@@ -12,7 +12,7 @@ from vrouter.handlers import HANDLERS
 from vrouter.host.host import Host
 from vrouter.intake import BOOT, Intake
 from vrouter.pending import Pending
-from vrouter.pipeline import Outcome, Registry, Router
+from vrouter.pipeline import Job, Outcome, Registry, Router
 from vrouter.settings import load_settings
 
 REGISTRY = Registry(bags=BAGS, commands=COMMANDS, handlers=HANDLERS)
@@ -38,9 +38,9 @@ def session(waiting: bool = True) -> Iterator[Session]:
         router = Router(settings, REGISTRY, host)
         if waiting:
             for claimed in intake.left_over():
-                router.run(claimed)
+                router.run([Job(claimed)])
             if intake.boot_waits() and (boot := intake.claim(BOOT)):
-                router.run(boot)
+                router.run([Job(boot)])
         yield Session(router, intake)
 
 

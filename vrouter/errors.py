@@ -34,11 +34,12 @@ class Fault:
 
 
 class Refused(VrouterError):
-    """A command that cannot be applied, with all its faults; nothing was changed."""
+    """A command that cannot be applied, with all its faults; nothing was changed. type: of the command, once known."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[Fault], type: str = "") -> None:
         super().__init__("; ".join(str(fault) for fault in faults))
         self.faults = tuple(faults)
+        self.type = type
 
 
 class BagError(VrouterError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import glob
 import gzip
 import json
 import os
@@ -10,7 +12,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,11 @@ BOOT = "cmd_line.json"  # honoured before any other command (contract commands 7
 _MOST_BYTES = 64 * 1024 * 1024
 _MOST_DONE, _MOST_REFUSED = 2000, 500
 _MOST_COMMAND_BYTES = 32 * 1024 * 1024
+
+
+def is_command(name: str) -> bool:
+    """Whether a file of that name in the cache is a command (contract commands 1.2): `*.json` or `*.json.*`."""
+    return not name.startswith(".") and (name.endswith(".json") or ".json." in name)
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,17 @@ class Intake:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
+    def is_free(self) -> bool:
+        """Whether nobody holds the lock now."""
+        try:
+            with open(self._lock, "w") as handle:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            return error.errno not in (errno.EAGAIN, errno.EACCES)
+        return True
+
     def left_over(self) -> list[Claimed]:
         """What a run that died had claimed, oldest first."""
         found = [Claimed(path.name, path) for path in self._claimed.iterdir()]
@@ -70,6 +88,14 @@ class Intake:
     def boot_waits(self) -> bool:
         """Whether boot arguments have not been taken yet."""
         return (self._cache / BOOT).is_file()
+
+    def waiting(self, older_than_s: float) -> list[str]:
+        """Names of command files that lie in the cache and were written some time ago, oldest first."""
+        found = []
+        for entry in os.scandir(self._cache):
+            if is_command(entry.name) and entry.is_file(follow_symlinks=False):
+                found.append((entry.stat().st_mtime, entry.name))
+        return [name for written, name in sorted(found) if written < time.time() - older_than_s]
 
     def claim(self, name: str) -> Claimed | None:
         """Take a command file; None when it is not there. Raises IntakeError for a name that is a path."""
@@ -105,6 +131,18 @@ class Intake:
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
+    def earlier_answer(self, name: str) -> tuple[int, str]:
+        """Exit status and text for a name that is not in the cache any more (contract commands 2.2)."""
+        if self.was_done(name):
+            return 0, ""
+        why = self.was_refused(name)
+        return 1, f"{name} was refused:\n{why}" if why else f"{name}: no such file in the cache"
+
+    def forget(self, name: str) -> None:
+        """Delete the archived copy of a command whose caller said so late (`false`)."""
+        for path in (self._done / f"{name}.gz", *self._done.glob(f"{glob.escape(name)}.*.gz")):
+            path.unlink(missing_ok=True)
+
     def archive(self, claimed: Claimed) -> None:
         """Keep a command that is done, gzipped; a bare wire name gets a suffix (contract commands 2.4)."""
         name = claimed.name if claimed.name.count(".") != 1 else f"{claimed.name}.{uuid.uuid4()}"
@@ -131,7 +169,7 @@ class Intake:
         claimed.path.unlink(missing_ok=True)
 
     def refuse(self, claimed: Claimed, type: str, faults: Sequence[Fault]) -> None:
-        """Keep a refused command beside a `.error` file that says why (design 4a). Raises IntakeError."""
+        """Keep a refused command beside a `.error` file that says why (design 4a)."""
         report = {
             "file": claimed.name,
             "type": type,
@@ -145,8 +183,10 @@ class Intake:
                 json.dump(report, handle, indent=2)
             os.chmod(claimed.path, 0o600)
             os.replace(claimed.path, self._failed / claimed.name)
-        except OSError as error:
-            raise IntakeError(f"cannot keep the refused {claimed.name}: {error.strerror}") from error
+        except OSError:
+            # A full disk: the file itself needs no room to be moved, and the caller has the faults.
+            with suppress(OSError):
+                os.replace(claimed.path, self._failed / claimed.name)
         _bounded(self._failed, _MOST_REFUSED)
 
 

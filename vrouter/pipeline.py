@@ -1,4 +1,4 @@
-"""The steps of every command: claim, validate, merge, desired, diff, check, apply, verify, save, archive.
+"""The steps of every command: claim, validate, merge, desired, diff, check, apply, verify, save, archive, answer.
 
 It knows no feature or service by name. A caller keeps one `Router` for as long as it lives.
 """
@@ -6,15 +6,15 @@ It knows no feature or service by name. A caller keeps one `Router` for as long 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vrouter.contracts import Bag, Command, Handler
-from vrouter.errors import BagError, Fault, HostError, Refused, VrouterError
+from vrouter.errors import BagError, Fault, HostError, IntakeError, Refused, VrouterError
 from vrouter.host.host import Host
 from vrouter.intake import Claimed, Intake
-from vrouter.model.bag import Changes, Entry, effective, updated
+from vrouter.model.bag import Changes, Entry, effective, replaced
 from vrouter.model.intents import Address, Intent
 from vrouter.model.resources import Key, Resource
 from vrouter.model.settings import Settings
@@ -23,6 +23,9 @@ from vrouter.plan import Plan, diff
 from vrouter.store import Store
 from vrouter.validate import parse_document, validate
 from vrouter.wanted import Wanted
+
+_POLICY = ("chain", "set", "map", "helper", "element")
+Intents = Mapping[tuple[str, str], tuple[Intent, ...]]
 
 
 @dataclass(frozen=True)
@@ -35,24 +38,37 @@ class Registry:
 
 
 @dataclass(frozen=True)
+class Job:
+    """A command that waits. keep: archive its file when it is done, else delete it."""
+
+    claimed: Claimed
+    keep: bool = True
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """What became of one command. faults: empty when it is done. elapsed_s: seconds from its bytes to its answer."""
+    """What became of one command. faults: empty when it is done. elapsed_s: from its batch's start to its answer.
+
+    stages_ms: milliseconds of each step that the batch went through together.
+    """
 
     file: str
     type: str = ""
     plan: Plan = field(default_factory=Plan)
     faults: tuple[Fault, ...] = ()
     elapsed_s: float = 0.0
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Decision:
-    """A command that was merged: what it changes in the bags, and the plan that makes the machine follow."""
+    """A command that was merged: its plan, and what takes the merge back."""
 
     type: str
-    changes: Mapping[str, Changes]
-    before: Mapping[tuple[str, str], tuple[Intent, ...]]
     plan: Plan
+    touched: frozenset[Key]
+    bags_before: Mapping[str, Changes]
+    asked_before: Intents
 
 
 class Router:
@@ -65,49 +81,71 @@ class Router:
         self._store = Store(settings.bag_dir)
         self._intake = Intake(settings)
         self._bags: dict[str, dict[str, Entry]] = {name: self._store.load(bag) for name, bag in registry.bags.items()}
-        self._start(host, ())
+        self._stages: dict[str, float] = {}
+        self._mark = 0.0
+        self._start(())
 
-    def _start(self, host: Host, wait_for: tuple[str, ...]) -> None:
+    def _start(self, wait_for: Iterable[str]) -> None:
         """Take the machine as it is now: its facts, all that is wanted on it, all that it holds."""
-        self._machine = host.machine(wait_for)
+        self._machine = self._host.machine(wait_for)
         self._wanted = Wanted(self._registry.handlers, self._machine)
         self._wanted.change(
             {(name, key): self._asked(name, entry) for name, bag in self._bags.items() for key, entry in bag.items()}
         )
-        self._have: dict[Key, Resource] = host.observe(self._wanted.resources)
+        self._have: dict[Key, Resource] = self._host.observe(self._wanted.resources)
         self._settled = False  # whether only what a command touches can differ
 
-    # -- the steps ----------------------------------------------------------------------------------------------------
+    # -- commands -----------------------------------------------------------------------------------------------------
 
-    def run(self, claimed: Claimed, keep: bool = True) -> Outcome:
-        """One claimed command, through every step. keep: archive it when it is done, else delete it."""
-        start = time.perf_counter()
-        type = ""
+    def run(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """Claimed commands, in their order: merged one after the other, applied and saved once.
+
+        Where that fails, they are taken back and halved until the failing one is alone; it is refused, others go on.
+        """
+        begin = time.perf_counter()
+        self._stages, self._mark = {}, begin
+        if len(jobs) > 1 and not self._settled:
+            return [outcome for job in jobs for outcome in self.run([job])]
+        outcomes: dict[Job, Outcome] = {}
+        decided: dict[Job, _Decision] = {}
+        for job in jobs:
+            try:
+                decided[job] = self._decide(job.claimed.read())
+            except VrouterError as error:
+                outcomes[job] = self._refuse(job, error)
         try:
-            document, type = self._read(claimed.read())
-            decision = self._decide(document, type, wait=True)
-            self._execute(decision)
-            if keep:
-                self._intake.archive(claimed)
-            else:
-                self._intake.discard(claimed)
+            self._execute(list(decided.values()))
         except VrouterError as error:
-            faults = error.faults if isinstance(error, Refused) else (Fault("", "", str(error)),)
-            self._intake.refuse(claimed, type, faults)
-            return Outcome(claimed.name, type, faults=faults, elapsed_s=time.perf_counter() - start)
-        return Outcome(claimed.name, type, decision.plan, (), time.perf_counter() - start)
+            if len(decided) == 1:
+                job, decision = next(iter(decided.items()))
+                outcomes[job] = self._refuse(job, error, decision.type)
+            else:
+                good = list(decided)
+                middle = len(good) // 2
+                for half in (good[:middle], good[middle:]):
+                    outcomes |= zip(half, self.run(half), strict=True)
+        else:
+            for job, decision in decided.items():
+                self._archive(job)
+                outcomes[job] = Outcome(job.claimed.name, decision.type, decision.plan)
+            self._lap("archive")
+        took = time.perf_counter() - begin
+        return [replace(outcomes[job], elapsed_s=took, stages_ms=dict(self._stages)) for job in jobs]
 
     def plan(self, name: str, content: bytes) -> Outcome:
         """What `run` would do; machine and disk stay as they are, this Router goes on as if it had been done."""
-        type = ""
         try:
-            document, type = self._read(content)
-            decision = self._decide(document, type, wait=False)
+            decision = self._decide(content, wait=False)
         except VrouterError as error:
-            faults = error.faults if isinstance(error, Refused) else (Fault("", "", str(error)),)
-            return Outcome(name, type, faults=faults)
-        self._adopt(decision)
-        return Outcome(name, type, decision.plan)
+            return Outcome(name, faults=_faults(error))
+        self._hold(decision.plan)
+        return Outcome(name, decision.type, decision.plan)
+
+    def pending(self) -> tuple[Pending, ...]:
+        """What is saved and waits for an address, a device or a subnet (design 4a)."""
+        return tuple(pending(self._wanted.intents(), self._machine))
+
+    # -- the machine --------------------------------------------------------------------------------------------------
 
     def converge(self, dry_run: bool = False) -> Plan:
         """Make the machine what the bags say: boot, drift and rollback. Raises HostError."""
@@ -117,22 +155,41 @@ class Router:
             self._host.check(plan, want)
             self._host.apply(plan, want)
             self._host.verify(plan, want)
-            self._have, self._settled = plan.applied(self._have), True
+            self._hold(plan)
         return plan
 
-    def pending(self) -> tuple[Pending, ...]:
-        """What is saved and waits for an address, a device or a subnet (design 4a)."""
-        return tuple(pending(self._wanted.intents(), self._machine))
+    def drift(self, policy: bool) -> Plan:
+        """What foreign hands have made different from the bags. policy: whether they may have touched the policy, which
+        costs more to read than the rest. Raises HostError."""
+        machine = self._host.machine()
+        if policy or machine != self._machine:
+            self._start(())
+        else:
+            fresh = self._host.observe_but_policy(self._wanted.resources)
+            kept = {key: r for key, r in self._have.items() if key[0] in _POLICY or key[0] == "host"}
+            self._have = kept | fresh
+        return diff(self._have, self._wanted.resources)
 
-    def _read(self, content: bytes) -> tuple[Any, str]:
+    def agrees(self, path: str) -> bool:
+        """Whether a file is as the bags want it, or is none of ours."""
+        return self._host.agrees(path, self._wanted.resources)
+
+    # -- the steps ----------------------------------------------------------------------------------------------------
+
+    def _decide(self, content: bytes, wait: bool = True) -> _Decision:
         parsed = parse_document(content)
-        validate(parsed.document, parsed.type)
-        return parsed.document, parsed.type
+        try:
+            validate(parsed.document, parsed.type)
+            self._lap("validate")
+            return self._merge(parsed.document, parsed.type, wait)
+        except Refused as refused:
+            raise Refused(refused.faults, parsed.type) from refused
 
-    def _decide(self, document: Any, type: str, wait: bool) -> _Decision:
+    def _merge(self, document: Any, type: str, wait: bool) -> _Decision:
         command = self._registry.commands[type]
         merged = command.merge(document, {name: self._bags[name] for name in command.bags}, self._machine)
         changes = {name: effective(self._bags[name], change) for name, change in merged.items()}
+        self._lap("merge")
         after = {
             (name, key): self._asked(name, entry) if entry else ()
             for name, change in changes.items()
@@ -141,61 +198,104 @@ class Router:
         missing = {i.device for intents in after.values() for i in intents if isinstance(i, Address)}
         missing = {device for device in missing if not self._machine.has(device)}
         if missing and wait:
-            self._start(self._host, tuple(sorted(missing)))
-            return self._decide(document, type, wait=False)
+            self._start(sorted(missing))
+            return self._merge(document, type, wait=False)
         before = {
             (name, key): self._asked(name, old) if (old := self._bags[name].get(key)) else () for name, key in after
         }
-        touched = self._wanted.change(after)
+        had = self._wanted.change(after)
         want = self._wanted.resources
+        self._lap("desired")
         try:
-            self._have |= self._host.look({key: want[key] for key in touched if key in want and key not in self._have})
+            self._have |= self._host.look({key: want[key] for key in had if key in want and key not in self._have})
         except HostError:
             self._wanted.change(before)
             raise
-        plan = diff(self._have, want, touched if self._settled else None)
-        return _Decision(type, changes, before, plan)
+        held = {key: r for key in had if (r := had[key] if had[key] else self._have.get(key))}
+        plan = diff(held, want, had) if self._settled else diff(self._have, want)
+        taken = {name: replaced(self._bags[name], change) for name, change in changes.items()}
+        self._lap("diff")
+        return _Decision(type, plan, frozenset(had), taken, before)
 
     def _asked(self, bag: str, entry: Entry) -> tuple[Intent, ...]:
         return tuple(self._registry.bags[bag].desired(entry, self._machine))
 
-    def _adopt(self, decision: _Decision) -> None:
-        for name, change in decision.changes.items():
-            self._bags[name] = updated(self._bags[name], change)
-        self._have, self._settled = decision.plan.applied(self._have), True
-
-    def _execute(self, decision: _Decision) -> None:
+    def _execute(self, decisions: Sequence[_Decision]) -> None:
+        """Check, apply, verify and save what all decisions ask together. Raises HostError, BagError; then machine, disk
+        and this Router are what they were before the first of them."""
         want = self._wanted.resources
+        keys = {key for decision in decisions for key in decision.touched}
+        plan = diff(self._have, want, keys if self._settled else None)
         try:
-            self._host.check(decision.plan, want)
+            self._host.check(plan, want)
+            self._lap("check")
         except HostError:
-            self._wanted.change(decision.before)
+            self._take_back(decisions)
             raise
+        names = [name for decision in decisions for name, change in decision.bags_before.items() if change]
+        saved: list[str] = []
         try:
-            self._host.apply(decision.plan, want)
-            self._host.verify(decision.plan, want)
-            self._save(decision)
-        except (HostError, BagError) as error:
-            self._roll_back(decision, error)
-            raise
-        self._adopt(decision)
-
-    def _save(self, decision: _Decision) -> None:
-        for name, change in decision.changes.items():
-            if change:
-                self._store.save(self._registry.bags[name], updated(self._bags[name], change))
-
-    def _roll_back(self, decision: _Decision, error: VrouterError) -> None:
-        """Back to what the saved bags describe, whatever part of the plan was applied."""
-        self._wanted.change(decision.before)
-        for name, change in decision.changes.items():
-            if change and isinstance(error, BagError):
+            self._host.apply(plan, want)
+            self._lap("apply")
+            self._host.verify(plan, want)
+            self._lap("verify")
+            for name in dict.fromkeys(names):
+                saved.append(name)
                 self._store.save(self._registry.bags[name], self._bags[name])
+            self._lap("save")
+        except (HostError, BagError):
+            self._take_back(decisions)
+            self._roll_back(saved)
+            raise
+        self._hold(plan)
+
+    def _take_back(self, decisions: Sequence[_Decision]) -> None:
+        for decision in reversed(decisions):
+            for name, before in decision.bags_before.items():
+                replaced(self._bags[name], before)
+            self._wanted.change(decision.asked_before)
+
+    def _roll_back(self, saved: Sequence[str]) -> None:
+        """Back to what the bags describe, whatever part of a plan was applied."""
+        for name in saved:
+            self._store.save(self._registry.bags[name], self._bags[name])
         want = self._wanted.resources
         self._have = self._host.observe(want)
         plan = diff(self._have, want)
         self._host.apply(plan, want)
-        self._have, self._settled = plan.applied(self._have), True
+        self._hold(plan)
+
+    def _hold(self, plan: Plan) -> None:
+        for change in plan.changes:
+            if change.after:
+                self._have[change.key] = change.after
+            else:
+                self._have.pop(change.key, None)
+        self._settled = True
+
+    def _archive(self, job: Job) -> None:
+        """The command is done, so a copy that cannot be kept is no reason to take it back."""
+        if job.keep:
+            try:
+                self._intake.archive(job.claimed)
+                return
+            except IntakeError:
+                pass
+        self._intake.discard(job.claimed)
+
+    def _refuse(self, job: Job, error: VrouterError, type: str = "") -> Outcome:
+        type = error.type if isinstance(error, Refused) else type
+        self._intake.refuse(job.claimed, type, _faults(error))
+        return Outcome(job.claimed.name, type, faults=_faults(error))
+
+    def _lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self._stages[stage] = self._stages.get(stage, 0.0) + (now - self._mark) * 1000
+        self._mark = now
+
+
+def _faults(error: VrouterError) -> tuple[Fault, ...]:
+    return error.faults if isinstance(error, Refused) else (Fault("", "", str(error)),)
 
 
 def close(registry: Registry, host: Host) -> Plan:

@@ -38,6 +38,10 @@ def _with(settings: Settings, where: str, key: str, value: object) -> Settings:
     if key == "supervisor":
         if value not in get_args(Supervisor):
             raise SettingsError(f"{where}: {key} is {value!r}; one of {', '.join(get_args(Supervisor))}")
+    elif key in ("watch", "repair"):
+        if str(value).lower() not in ("true", "false"):
+            raise SettingsError(f"{where}: {key} is {value!r}; true or false")
+        value = str(value).lower() == "true"
     elif key == "device_wait_s":
         try:
             value = float(str(value))

@@ -1,11 +1,14 @@
-"""`update_config <file> [false]`: the orchestrator's command (contract commands 2)."""
+"""`update_config <file> [false]`: the orchestrator's command (contract commands 2).
+
+A thin client of the agent; where none runs, the same pipeline runs in this process, under the same lock.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 
-from vrouter.command import outcome_text, session
-from vrouter.errors import VrouterError
+from vrouter.agent.client import RUN_DIR, ask
 
 USAGE = """usage: update_config FILE [false]
   FILE   name of a file in /var/cache/cloud
@@ -19,29 +22,18 @@ def main(arguments: list[str] | None = None) -> int:
     if len(arguments) not in (1, 2):
         print(USAGE, file=sys.stderr)
         return 1
-    keep = len(arguments) == 1 or arguments[1].lower() != "false"
-    try:
-        return _run(arguments[0], keep)
-    except VrouterError as error:
-        print(f"update_config: {error}", file=sys.stderr)
-        return 1
+    name, keep = arguments[0], len(arguments) == 1 or arguments[1].lower() != "false"
+    answer = None
+    if "\n" not in name and "\0" not in name:
+        answer = ask(os.environ.get("VROUTER_RUN_DIR", RUN_DIR), "update_config", name, "keep" if keep else "delete")
+    if answer is None:
+        from vrouter.embedded import update_config  # only now: the engine's imports cost more than a command
 
-
-def _run(name: str, keep: bool) -> int:
-    with session() as open_session:
-        intake = open_session.intake
-        claimed = intake.claim(name)
-        if claimed is None:
-            # Taken before: by a run that died, as waiting boot arguments, or by an earlier call (contract 2.2).
-            if intake.was_done(name):
-                return 0
-            why = intake.was_refused(name)
-            print(f"{name} was refused:\n{why}" if why else f"{name}: no such file in the cache", file=sys.stderr)
-            return 1
-        outcome = open_session.router.run(claimed, keep)
-        if outcome.faults:
-            print(outcome_text(outcome), file=sys.stderr)
-        return 1 if outcome.faults else 0
+        answer = update_config(name, keep)
+    status, text = answer
+    if text:
+        print(text, file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

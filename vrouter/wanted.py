@@ -32,8 +32,9 @@ class Wanted:
     def __post_init__(self) -> None:
         self._decide({(place, ()) for place, handler in enumerate(self.handlers) if handler.scope is whole})
 
-    def change(self, asked: Asked) -> set[Key]:
-        """Take entries' new intents (none for an entry that is gone); the keys whose resource may have changed."""
+    def change(self, asked: Asked) -> dict[Key, Resource | None]:
+        """Take entries' new intents (none for an entry that is gone); what was wanted before at every key that this
+        touches, so that the caller can tell the difference."""
         awake: set[Scope] = set()
         for source, intents in asked.items():
             before = self._asked.get(source, ())
@@ -77,8 +78,8 @@ class Wanted:
                 awake |= {(place, ())} if handler.scope is whole else set()
         return awake
 
-    def _decide(self, awake: set[Scope]) -> set[Key]:
-        touched: set[Key] = set()
+    def _decide(self, awake: set[Scope]) -> dict[Key, Resource | None]:
+        touched: dict[Key, Resource | None] = {}
         for scope in awake:
             place, own = scope
             if own is None:
@@ -93,12 +94,12 @@ class Wanted:
                 made = {resource.key: resource for resource in handler.resources(intents, self.machine)}
             for key in self._made.pop(scope, ()):
                 self._claims[key].pop(scope, None)
-                touched.add(key)
+                touched.setdefault(key, self.resources.get(key))
             for key, resource in made.items():
                 self._claims.setdefault(key, {})[scope] = resource
+                touched.setdefault(key, self.resources.get(key))
             if made:
                 self._made[scope] = tuple(made)
-                touched |= made.keys()
         for key in touched:
             claims = self._claims.get(key)
             if claims:

@@ -15,7 +15,7 @@ from pathlib import Path
 from vrouter.host import files
 from vrouter.model.resources import File, HostRecord, Key, Resource
 from vrouter.model.settings import Settings
-from vrouter.plan import Plan
+from vrouter.plan import Holding, Plan
 
 DIRECTORIES = ("names", "leases", "tagged", "options")
 
@@ -40,6 +40,26 @@ class Guests:
                 record = HostRecord(address=IPv4Address(name), lease=lease, names=names, tagged=tagged)
                 found[record.key] = record
         return found
+
+    def directories(self) -> list[str]:
+        """Where the files lie."""
+        return [str(self._base / name) for name in DIRECTORIES]
+
+    def agrees(self, path: str, want: Holding) -> bool:
+        """Whether a guest's file is as it is wanted, or is none."""
+        directory, name = os.path.split(path)
+        if directory not in self.directories() or name.startswith(".") or directory.endswith("options"):
+            return True
+        record = want.get(("host", name))
+        held = files.read(path)
+        if not isinstance(record, HostRecord):
+            return held is None
+        kind = os.path.basename(directory)
+        if kind == "names":
+            return held is not None and held.text == record.names + "\n"
+        if record.tagged != (kind == "tagged"):
+            return held is None
+        return held is not None and held.text == record.lease + "\n"
 
     def has_tagged(self) -> bool:
         """Whether the running daemon may have read a line with a tag."""

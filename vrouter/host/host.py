@@ -53,6 +53,31 @@ class Host:
             **self._units.observe(),
         }
 
+    def generation(self) -> tuple[int, int]:
+        """The packet policy's generation in the kernel, and how many of its steps were made here."""
+        return self._nft.generation(), self._nft.transactions
+
+    def observe_but_policy(self, want: Holding) -> dict[Key, Resource]:
+        """As `observe`, for a policy whose generation says that it is as it was left."""
+        return {**self._netlink.observe(want), **files.observe(want), **self._units.observe()}
+
+    def agrees(self, path: str, want: Holding) -> bool:
+        """Whether a file is as it is wanted, or is none of ours."""
+        wanted = want.get(("file", path))
+        if isinstance(wanted, File):
+            return files.read(path) == wanted
+        return self._guests.agrees(path, want)
+
+    def directories(self) -> list[str]:
+        """Where our files lie."""
+        settings = self.settings
+        ours = (settings.dnsmasq_conf, settings.dnsmasq_resolv, settings.resolv, settings.rt_tables)
+        return sorted({*(str(Path(path).parent) for path in ours), *self._guests.directories()})
+
+    def watched(self) -> list[int]:
+        """Descriptors that tell when a daemon dies."""
+        return self._units.watched()
+
     def look(self, want: Holding) -> dict[Key, Resource]:
         """Links, settings and files that were not wanted before, as they are now. Raises HostError."""
         found: dict[Key, Resource] = dict(files.observe(want))

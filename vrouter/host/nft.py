@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import json
+import socket
+import struct
 from collections.abc import Iterable
 
 from vrouter.errors import HostError
@@ -14,6 +16,7 @@ from vrouter.model.table import TABLE
 from vrouter.plan import Holding, Plan
 
 # Bits of nft_ctx_output_set_flags (libnftables(3)).
+_NETFILTER, _GETGEN = 12, (10 << 8) | 16  # NETLINK_NETFILTER; NFNL_SUBSYS_NFTABLES, NFT_MSG_GETGEN
 _JSON, _NUMERIC = 1 << 4, (1 << 7) | (1 << 8) | (1 << 9)
 
 
@@ -36,6 +39,7 @@ class Nft:
         lib.nft_ctx_set_dry_run.argtypes = [ctypes.c_void_p, ctypes.c_bool]
         lib.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
         self._lib = lib
+        self.transactions = 0  # made real so far
         self._context = ctypes.c_void_p(lib.nft_ctx_new(0))
         lib.nft_ctx_buffer_output(self._context)
         lib.nft_ctx_buffer_error(self._context)
@@ -64,6 +68,13 @@ class Nft:
         text = nft_text.transaction(plan, want)
         if text:
             self._run(text, 0)
+            self.transactions += 1
+
+    def generation(self) -> int:
+        """The kernel's generation id: it steps with every transaction, ours or another's."""
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETFILTER) as netlink:
+            netlink.send(struct.pack("=IHHIIBBH", 20, _GETGEN, 1, 1, 0, 0, 0, 0))  # nlmsghdr and nfgenmsg
+            return int(struct.unpack_from("!I", netlink.recv(512), 24)[0])  # the first attribute is the id
 
     def close(self) -> None:
         """Free the context."""

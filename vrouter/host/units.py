@@ -51,6 +51,15 @@ class Units:
                 return pid
         return None
 
+    def watched(self) -> list[int]:
+        """A pidfd for each daemon that runs: readable when it dies (pidfd_open(2))."""
+        found = []
+        for name in self._commands:
+            with contextlib.suppress(ProcessLookupError):
+                if pid := self.pid(name):
+                    found.append(os.pidfd_open(pid))
+        return found
+
     def check(self, name: str, config: str) -> None:
         """Have the program read a configuration. Raises HostError with its words."""
         programs.run([self._commands[name][0], "--test", f"--conf-file={config}"])

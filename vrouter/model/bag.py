@@ -36,6 +36,17 @@ def updated(entries: Entries, changes: Changes) -> dict[str, Entry]:
     return result
 
 
+def replaced(entries: dict[str, Entry], changes: Changes) -> dict[str, Entry | None]:
+    """Change a bag in place, at the cost of the changes; what takes them back."""
+    before = {key: entries.get(key) for key in changes}
+    for key, entry in changes.items():
+        if entry is None:
+            entries.pop(key, None)
+        else:
+            entries[key] = entry
+    return before
+
+
 def effective(entries: Entries, changes: Changes) -> dict[str, Entry | None]:
     """Only the changes that change something, so that a repeated command is no work (K7)."""
     return {key: entry for key, entry in changes.items() if entries.get(key) != entry}

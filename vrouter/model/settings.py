@@ -13,6 +13,7 @@ class Settings:
     """Each field is a key of the settings file.
 
     supervisor: `systemd` on the appliance, `process` where no service manager runs (the lab).
+    watch: the agent takes files that appear in the cache directory. repair: it undoes what foreign hands change.
     device_wait_s: seconds to wait for a device that was just plugged (IF-4).
     """
 
@@ -28,4 +29,6 @@ class Settings:
     resolv: str = "/etc/resolv.conf"
     rt_tables: str = "/etc/iproute2/rt_tables.d/vrouter.conf"
     supervisor: Supervisor = "systemd"
+    watch: bool = True
+    repair: bool = True
     device_wait_s: float = 2.0

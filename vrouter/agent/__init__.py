@@ -1,0 +1,1 @@
+"""The resident process and its thin client."""

@@ -1,0 +1,276 @@
+"""The resident agent: one thread, one queue, one writer (design 3).
+
+It waits on its socket, on the cache directory, on what the kernel says by itself, and on its daemons. Commands that
+wait together are one batch. What foreign hands change of ours is noticed, told and, by setting, undone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from vrouter.agent.client import SOCKET
+from vrouter.agent.sdnotify import Service
+from vrouter.command import REGISTRY, changes_text, outcome_text
+from vrouter.errors import BagError, VrouterError
+from vrouter.host.host import Host
+from vrouter.host.notify import Notifications, drained, generations
+from vrouter.host.watch import CLOSE_WRITE, DELETE, MOVED_FROM, MOVED_TO, Watch
+from vrouter.intake import BOOT, Intake, is_command
+from vrouter.model.settings import Settings
+from vrouter.pipeline import Job, Router, close
+
+_REMEMBERED = 4096  # answers kept for callers that come after the watcher
+_MOST_TOGETHER = 512
+_LARGEST_REQUEST = 8192
+_SETTLE_S = 0.1  # news of the machine is looked at when it has been quiet this long
+_SETTLED_FILE_S = 1.0  # a file that lies in the cache at start and is not being written any more
+
+
+@dataclass
+class _Batch:
+    """Commands that wait together, each with the callers who want its answer."""
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    callers: dict[str, list[socket.socket]] = field(default_factory=dict)
+
+
+class Agent:
+    """One router's agent. Use `run`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._intake = Intake(settings)
+        self._selector = selectors.DefaultSelector()
+        self._answers: OrderedDict[str, tuple[int, str]] = OrderedDict()
+        self._partial: dict[socket.socket, bytes] = {}
+        self._batch = _Batch()
+        self._stopping = False
+        self._policy_news = self._other_news = False
+        self._news_at = 0.0
+        self._service = Service()
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. Raises VrouterError when it cannot start."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        with self._intake.locked(), Host(self._settings) as host:
+            self._host = host
+            try:
+                self._router = Router(self._settings, REGISTRY, host)
+            except BagError:
+                close(REGISTRY, host)
+                raise
+            self._begin()
+            self._router.converge()
+            self._generation = host.generation()
+            self._listen()
+            self._service.ready()
+            while not self._stopping:
+                self._turn()
+            self._service.stopping()
+            self._listener.close()
+            Path(self._settings.run_dir, SOCKET).unlink(missing_ok=True)
+
+    def _stop(self, _: int, __: FrameType | None) -> None:
+        self._stopping = True
+
+    def _begin(self) -> None:
+        """Finish what a process that died had claimed, then take what waits."""
+        for claimed in self._intake.left_over():
+            self._batch.jobs[claimed.name] = Job(claimed)
+        if self._intake.boot_waits():
+            self._take(BOOT)
+        if self._settings.watch:
+            for name in self._intake.waiting(_SETTLED_FILE_S):
+                self._take(name)
+        self._work()
+
+    def _listen(self) -> None:
+        path = Path(self._settings.run_dir, SOCKET)
+        path.unlink(missing_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        old = os.umask(0o177)
+        try:
+            self._listener.bind(str(path))
+        finally:
+            os.umask(old)
+        self._listener.listen(512)
+        self._selector.register(self._listener, selectors.EVENT_READ, "listener")
+        self._cache, self._files, self._news = Watch(), Watch(), Notifications()
+        if self._settings.watch:
+            self._cache.add(self._settings.cache_dir, CLOSE_WRITE | MOVED_TO)
+        for directory in self._host.directories():
+            self._files.add(directory, CLOSE_WRITE | MOVED_TO | MOVED_FROM | DELETE)
+        for source, kind in ((self._cache, "cache"), (self._files, "files"), (self._news.route, "route"),
+                             (self._news.policy, "policy")):  # fmt: skip
+            self._selector.register(source, selectors.EVENT_READ, kind)
+        self._watch_daemons()
+
+    def _watch_daemons(self) -> None:
+        for key in [key for key in self._selector.get_map().values() if key.data == "daemon"]:
+            self._selector.unregister(key.fileobj)
+            os.close(key.fd)
+        for descriptor in self._host.watched():
+            self._selector.register(descriptor, selectors.EVENT_READ, "daemon")
+
+    # -- one turn -----------------------------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        waits = self._policy_news or self._other_news
+        timeout = max(0.0, self._news_at + _SETTLE_S - time.monotonic()) if waits else self._service.every_s
+        events = self._selector.select(timeout)
+        while events:
+            for key, _ in events:
+                self._read(key)
+            events = self._selector.select(0) if len(self._batch.jobs) < _MOST_TOGETHER else []
+        if self._batch.jobs:
+            self._work()
+        elif waits and time.monotonic() >= self._news_at + _SETTLE_S:
+            self._look()
+        self._service.alive()
+
+    def _read(self, key: selectors.SelectorKey) -> None:
+        if key.data == "listener":
+            with contextlib.suppress(BlockingIOError):
+                connection, _ = self._listener.accept()
+                connection.setblocking(False)
+                self._partial[connection] = b""
+                self._selector.register(connection, selectors.EVENT_READ, "caller")
+        elif key.data == "caller" and isinstance(key.fileobj, socket.socket):
+            self._hear(key.fileobj)
+        elif key.data == "cache":
+            for directory, name in self._cache.events():
+                for each in [name] if directory else self._intake.waiting(0):
+                    if is_command(each):
+                        self._take(each)
+        elif key.data == "files":
+            if any(not directory or not self._router.agrees(f"{directory}/{name}") for directory, name in
+                   self._files.events()):  # fmt: skip
+                self._heard(files=True)
+        elif key.data == "policy":
+            for data in drained(self._news.policy):
+                if not data or any(number > self._generation[0] for number in generations(data)):
+                    self._heard(policy=True)
+        else:
+            if key.data == "daemon":
+                self._selector.unregister(key.fileobj)
+                os.close(key.fd)
+            else:
+                list(drained(self._news.route))
+            self._heard()
+
+    def _heard(self, policy: bool = False, files: bool = False) -> None:
+        self._policy_news |= policy or files  # a guest's files are read back with the policy
+        self._other_news |= not policy
+        self._news_at = time.monotonic()
+
+    def _hear(self, caller: socket.socket) -> None:
+        try:
+            data = caller.recv(_LARGEST_REQUEST)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        request = self._partial[caller] + data
+        if data and b"\n" not in request and len(request) < _LARGEST_REQUEST:
+            self._partial[caller] = request
+            return
+        self._selector.unregister(caller)
+        del self._partial[caller]
+        words = request.partition(b"\n")[0].decode(errors="replace").split("\0")
+        if data and len(words) == 3 and words[0] == "update_config":
+            self._asked(caller, words[1], keep=words[2] != "delete")
+        else:
+            _reply(caller, (1, "vrouter agent: not a request"))
+
+    def _asked(self, caller: socket.socket, name: str, keep: bool) -> None:
+        if self._intake.boot_waits() and name != BOOT:
+            self._take(BOOT)
+        try:
+            self._take(name, keep)
+        except VrouterError as error:
+            _reply(caller, (1, f"update_config: {error}"))
+            return
+        if name in self._batch.jobs:
+            self._batch.callers.setdefault(name, []).append(caller)
+            if not keep:
+                self._batch.jobs[name] = Job(self._batch.jobs[name].claimed, keep=False)
+            return
+        answer = self._answers.get(name) or self._intake.earlier_answer(name)
+        if not keep and answer[0] == 0:
+            self._intake.forget(name)
+        _reply(caller, answer)
+
+    def _take(self, name: str, keep: bool = True) -> None:
+        if name in self._batch.jobs and (Path(self._settings.cache_dir) / name).exists():
+            self._work()  # pushed again under the same name: the first one is finished before it
+        claimed = self._intake.claim(name)
+        if claimed:
+            self._batch.jobs[name] = Job(claimed, keep)
+
+    # -- work ---------------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        batch, self._batch = self._batch, _Batch()
+        if not batch.jobs:
+            return
+        if hasattr(self, "_generation") and self._host.generation() != self._generation:
+            self._look()
+        for outcome in self._router.run(list(batch.jobs.values())):
+            answer = (1, outcome_text(outcome)) if outcome.faults else (0, "")
+            self._answers[outcome.file] = answer
+            self._answers.move_to_end(outcome.file)
+            while len(self._answers) > _REMEMBERED:
+                self._answers.popitem(last=False)
+            for caller in batch.callers.get(outcome.file, ()):
+                _reply(caller, answer)
+            if outcome.faults:
+                _log(answer[1])
+            if any(change.key[0] == "unit" for change in outcome.plan.changes) and hasattr(self, "_listener"):
+                self._watch_daemons()
+        if hasattr(self, "_generation"):
+            self._step()
+
+    def _step(self) -> None:
+        """Take our own steps of the generation as known; a step beyond them is somebody else's."""
+        before, made_before = self._generation
+        self._generation = now, made = self._host.generation()
+        if now - before > made - made_before:
+            self._heard(policy=True)
+
+    def _look(self) -> None:
+        policy, self._policy_news, self._other_news = self._policy_news, False, False
+        policy |= self._host.generation() != self._generation
+        try:
+            plan = self._router.drift(policy)
+            if plan:
+                _log("\n".join(["drift: not as the databags say:", *changes_text(plan.changes_tree())]))
+            if plan and self._settings.repair:
+                self._router.converge()
+                self._watch_daemons()
+                _log("drift: repaired")
+        except VrouterError as error:
+            _log(f"drift: {error}")
+        self._generation = self._host.generation()
+
+
+def _reply(caller: socket.socket, answer: tuple[int, str]) -> None:
+    with contextlib.suppress(OSError):
+        caller.setblocking(True)
+        caller.settimeout(1)
+        caller.sendall(f"{answer[0]}\n{answer[1]}".encode())
+    caller.close()
+
+
+def _log(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
