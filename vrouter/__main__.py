@@ -13,12 +13,12 @@ from pathlib import Path
 import click
 
 from vrouter.agent.server import Agent
-from vrouter.command import REGISTRY, changes_text, outcome_text, outcomes_json, session
+from vrouter.command import REGISTRY, Answer, answer_text
+from vrouter.embedded import request
 from vrouter.errors import BagError, Fault, Refused, VrouterError
 from vrouter.host.host import Host
 from vrouter.lab.cli import lab
-from vrouter.pipeline import Job, Outcome, close
-from vrouter.plan import Plan
+from vrouter.pipeline import close
 from vrouter.settings import load_settings
 from vrouter.validate import parse_document, validate
 
@@ -46,9 +46,13 @@ def validate_files(files: tuple[str, ...], as_json: bool) -> int:
 
     Example: vrouter validate forwarding_rules.json
     """
-    outcomes = [_validated(name) for name in files]
-    _print(outcomes, as_json, "valid", ())
-    return _status(outcomes)
+    found = [_validated(name) for name in files]
+    if as_json:
+        click.echo(json.dumps({"files": found}, indent=2))
+    for file in [] if as_json else found:
+        faults = [f"  {Fault(**fault)}" for fault in file["faults"]]
+        click.echo("\n".join([f"{file['file']} refused:", *faults]) if faults else f"{file['file']}: valid")
+    return FAILED if any(file["refused"] for file in found) else 0
 
 
 @cli.command()
@@ -59,15 +63,9 @@ def plan(files: tuple[str, ...], as_json: bool) -> int:
 
     Example: vrouter plan forwarding_rules.json
     """
-    with session(waiting=False) as current:
-        outcomes = []
-        for name in files:
-            try:
-                outcomes.append(current.router.plan(name, Path(name).read_bytes()))
-            except OSError as error:
-                outcomes.append(Outcome(name, faults=(Fault("", "", f"cannot read it: {error.strerror}"),)))
-        _print(outcomes, as_json, "", current.router.pending())
-    return _status(outcomes) or (CHANGES if any(outcome.plan for outcome in outcomes) else 0)
+    found = request("plan", _contents(files))
+    _print(found, as_json)
+    return _status(found) or (CHANGES if found["changes"] else 0)
 
 
 @cli.command()
@@ -78,15 +76,9 @@ def apply(files: tuple[str, ...], as_json: bool) -> int:
 
     Example: vrouter apply forwarding_rules.json
     """
-    with session() as current:
-        outcomes = []
-        for name in files:
-            try:
-                outcomes.extend(current.router.run([Job(current.intake.copy_in(name))]))
-            except VrouterError as error:
-                outcomes.append(Outcome(name, faults=(Fault("", "", str(error)),)))
-        _print(outcomes, as_json, "", current.router.pending())
-    return _status(outcomes)
+    found = request("apply", _contents(files))
+    _print(found, as_json)
+    return _status(found)
 
 
 @cli.command()
@@ -100,8 +92,7 @@ def converge(dry_run: bool, as_json: bool) -> int:
     Example: vrouter converge --dry-run
     """
     try:
-        with session(waiting=not dry_run) as current:
-            _print_plan(current.router.converge(dry_run), as_json)
+        _print(request("converge", {"dry_run": dry_run}), as_json)
     except BagError:
         if not dry_run:
             with Host(load_settings(os.environ)) as host:
@@ -123,37 +114,35 @@ def agent() -> int:
 cli.add_command(lab)
 
 
-def _validated(name: str) -> Outcome:
+def _validated(name: str) -> Answer:
+    faults: tuple[Fault, ...] = ()
+    type = ""
     try:
-        parsed = parse_document(Path(name).read_bytes())
-        validate(parsed.document, parsed.type)
+        parsed = parse_document(_content(name))
+        type = parsed.type
+        validate(parsed.document, type)
     except Refused as refused:
-        return Outcome(name, faults=refused.faults)
+        faults = refused.faults
+    return {"file": name, "type": type, "refused": bool(faults), "faults": [fault.as_json() for fault in faults]}
+
+
+def _contents(files: tuple[str, ...]) -> Answer:
+    return {"files": [(name, _content(name).decode("latin-1")) for name in files]}
+
+
+def _content(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
     except OSError as error:
-        return Outcome(name, faults=(Fault("", "", f"cannot read it: {error.strerror}"),))
-    return Outcome(name, parsed.type)
+        raise VrouterError(f"cannot read {name}: {error.strerror}") from error
 
 
-def _status(outcomes: list[Outcome]) -> int:
-    return FAILED if any(outcome.faults for outcome in outcomes) else 0
+def _status(found: Answer) -> int:
+    return FAILED if any(file["refused"] for file in found["files"]) else 0
 
 
-def _print(outcomes: list[Outcome], as_json: bool, good: str, pending: object) -> None:
-    waiting = tuple(pending) if isinstance(pending, tuple) else ()
-    if as_json:
-        click.echo(json.dumps(outcomes_json(outcomes, waiting), indent=2))
-        return
-    for outcome in outcomes:
-        click.echo(f"{outcome.file}: {good}" if good and not outcome.faults else outcome_text(outcome))
-    for item in waiting:
-        click.echo(f"  pending: {item.origin} waits for {item.needs}")
-
-
-def _print_plan(made: Plan, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps({"changes": made.changes_tree()}, indent=2))
-    else:
-        click.echo("\n".join(["changes:", *changes_text(made.changes_tree())]) if made else "nothing to change")
+def _print(found: Answer, as_json: bool) -> None:
+    click.echo(json.dumps(found, indent=2) if as_json else answer_text(found))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,21 +1,27 @@
-"""What the command lines share: a router under the lock, and its outcomes as text and JSON."""
+"""What agent and command lines share: a router under the lock, what is asked of it, and its answers.
+
+An answer is JSON; people read a text that is made from it.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+from vrouter.errors import Fault, VrouterError
 from vrouter.features import BAGS, COMMANDS
 from vrouter.handlers import HANDLERS
 from vrouter.host.host import Host
 from vrouter.intake import BOOT, Intake
+from vrouter.model.settings import Settings
 from vrouter.pending import Pending
 from vrouter.pipeline import Job, Outcome, Registry, Router
-from vrouter.settings import load_settings
 
 REGISTRY = Registry(bags=BAGS, commands=COMMANDS, handlers=HANDLERS)
+
+Answer = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -27,12 +33,11 @@ class Session:
 
 
 @contextmanager
-def session(waiting: bool = True) -> Iterator[Session]:
+def session(settings: Settings, waiting: bool = True) -> Iterator[Session]:
     """Open one. waiting: finish first what waits; not for a command that must change nothing.
 
-    Raises VrouterError where settings, directories, bags or machine cannot be used.
+    Raises VrouterError where directories, bags or machine cannot be used.
     """
-    settings = load_settings(os.environ)
     intake = Intake(settings)
     with intake.locked(), Host(settings) as host:
         router = Router(settings, REGISTRY, host)
@@ -44,37 +49,73 @@ def session(waiting: bool = True) -> Iterator[Session]:
         yield Session(router, intake)
 
 
-def outcome_text(outcome: Outcome) -> str:
-    """For people: what was changed, or why it was refused."""
-    if outcome.faults:
-        return "\n".join([f"{outcome.file} refused:", *(f"  {fault}" for fault in outcome.faults)])
-    lines = [f"{outcome.file}: " + (f"{len(outcome.plan.changes)} changes" if outcome.plan else "nothing to change")]
-    return "\n".join([*lines, *changes_text(outcome.plan.changes_tree())])
+def answer(current: Session, verb: str, question: Answer) -> Answer:
+    """What `plan`, `apply` or `converge` comes to. question: `files`, pairs of name and content (bytes as Latin-1), or
+    `dry_run`. Raises VrouterError."""
+    if verb == "converge":
+        return {
+            "changes": current.router.converge(bool(question["dry_run"])).changes_tree(),
+            "files": [],
+            "pending": [],
+        }
+    files = [(str(name), str(content).encode("latin-1")) for name, content in question["files"]]
+    if verb == "plan":
+        return _outcomes(*current.router.plan(files))
+    outcomes = []
+    for name, content in files:
+        try:
+            outcomes += current.router.run([Job(current.intake.copy_in(name, content))])
+        except VrouterError as error:
+            outcomes.append(Outcome(name, faults=(Fault("", "", str(error)),)))
+    return _outcomes(outcomes, current.router.pending())
 
 
-def changes_text(changes: Sequence[dict[str, str]]) -> Iterator[str]:
+def _outcomes(outcomes: Sequence[Outcome], pending: Sequence[Pending]) -> Answer:
+    """`changes` of all files in their order, then each file by itself, then what waits (design 4a)."""
+    return {
+        "changes": [change for outcome in outcomes for change in outcome.plan.changes_tree()],
+        "files": [outcome_json(outcome) for outcome in outcomes],
+        "pending": [item.as_json() for item in pending],
+    }
+
+
+def outcome_json(outcome: Outcome) -> Answer:
+    """One command for programs."""
+    return {
+        "file": outcome.file,
+        "type": outcome.type,
+        "refused": bool(outcome.faults),
+        "faults": [fault.as_json() for fault in outcome.faults],
+        "changes": len(outcome.plan.changes),
+        "elapsed_ms": round(outcome.elapsed_s * 1000, 2),
+        "stages_ms": {stage: round(took, 3) for stage, took in outcome.stages_ms.items()},
+    }
+
+
+def answer_text(found: Answer) -> str:
+    """For people: each file with its changes or its faults, then what waits."""
+    lines: list[str] = []
+    changes = list(found["changes"])
+    for file in found["files"]:
+        lines.append(file_text(file))
+        lines += changes_text(changes[: file["changes"]])
+        del changes[: file["changes"]]
+    lines += changes_text(changes)
+    lines += [f"  pending: {item['origin']} waits for {item['needs']}" for item in found["pending"]]
+    return "\n".join(lines) or "nothing to change"
+
+
+def file_text(file: Mapping[str, Any]) -> str:
+    """What became of one file: refused with its faults, or how much it changes."""
+    if file["refused"]:
+        return "\n".join([f"{file['file']} refused:", *(f"  {Fault(**fault)}" for fault in file["faults"])])
+    return f"{file['file']}: " + (f"{file['changes']} changes" if file["changes"] else "nothing to change")
+
+
+def changes_text(changes: Sequence[Mapping[str, str]]) -> Iterator[str]:
     """One line a change: `+` added, `-` removed, `~` changed."""
     for change in changes:
         sign = {"add": "+", "remove": "-", "change": "~"}[change["action"]]
         content = " -> ".join(text for text in (change.get("before"), change.get("after")) if text)
         origin = f"  ({change['origin']})" if "origin" in change else ""
         yield f"  {sign} {change['kind']} {change['name']}{': ' + content if content else ''}{origin}"
-
-
-def outcomes_json(outcomes: Sequence[Outcome], pending: Sequence[Pending]) -> dict[str, object]:
-    """For programs: `changes` of all files in their order, then each file by itself, then what waits (design 4a)."""
-    return {
-        "changes": [change for outcome in outcomes for change in outcome.plan.changes_tree()],
-        "files": [
-            {
-                "file": outcome.file,
-                "type": outcome.type,
-                "refused": bool(outcome.faults),
-                "faults": [fault.as_json() for fault in outcome.faults],
-                "changes": len(outcome.plan.changes),
-                "elapsed_ms": round(outcome.elapsed_s * 1000, 2),
-            }
-            for outcome in outcomes
-        ],
-        "pending": [item.as_json() for item in pending],
-    }

@@ -1,14 +1,16 @@
-"""The pipeline in the caller's own process, where no agent runs: a laptop, a test, a rescue shell."""
+"""Asking a router: its agent, or where none runs the pipeline in this process, under the same lock."""
 
 from __future__ import annotations
 
+import json
 import os
 import time
 
 from vrouter.agent.client import ask
-from vrouter.command import outcome_text, session
+from vrouter.command import Answer, answer, file_text, outcome_json, session
 from vrouter.errors import VrouterError
 from vrouter.intake import Intake
+from vrouter.model.settings import Settings
 from vrouter.pipeline import Job
 from vrouter.settings import load_settings
 
@@ -16,19 +18,43 @@ _POLL_S = 0.02
 
 
 def update_config(name: str, keep: bool) -> tuple[int, str]:
-    """Exit status and text. While another process holds the lock an agent may be starting: it is asked first."""
+    """Exit status and text for the orchestrator's command."""
     try:
         settings = load_settings(os.environ)
-        while not Intake(settings).is_free():
-            answer = ask(settings.run_dir, "update_config", name, "keep" if keep else "delete")
-            if answer is not None:
-                return answer
-            time.sleep(_POLL_S)
-        with session() as current:
+        said = _agent(settings, "update_config", name, "keep" if keep else "delete")
+        if said is not None:
+            return said
+        with session(settings) as current:
             claimed = current.intake.claim(name)
             if claimed is None:
                 return current.intake.earlier_answer(name)
             (outcome,) = current.router.run([Job(claimed, keep)])
-            return (1, outcome_text(outcome)) if outcome.faults else (0, "")
+            return (1, file_text(outcome_json(outcome))) if outcome.faults else (0, "")
     except VrouterError as error:
         return 1, f"update_config: {error}"
+
+
+def request(verb: str, question: Answer) -> Answer:
+    """The answer to `plan`, `apply` or `converge`. Raises VrouterError."""
+    settings = load_settings(os.environ)
+    said = _agent(settings, verb, json.dumps(question))
+    if said is not None:
+        status, text = said
+        if status:
+            raise VrouterError(text)
+        found: Answer = json.loads(text)
+        return found
+    changes_nothing = verb == "plan" or bool(question.get("dry_run"))
+    with session(settings, waiting=not changes_nothing) as current:
+        return answer(current, verb, question)
+
+
+def _agent(settings: Settings, *words: str) -> tuple[int, str] | None:
+    """What the agent says; None when there is none. While another process holds the lock, an agent may be starting."""
+    intake = Intake(settings)
+    while not intake.is_free():
+        said = ask(settings.run_dir, *words)
+        if said is not None:
+            return said
+        time.sleep(_POLL_S)
+    return None

@@ -11,6 +11,7 @@ import os
 import shutil
 import time
 import uuid
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ class Intake:
         self._cache = Path(settings.cache_dir)
         self._claimed, self._done, self._failed = (self._cache / name for name in ("claimed", "processed", "failed"))
         self._lock = Path(settings.run_dir) / "lock"
+        self._kept, self._refused = _Bounded(self._done, _MOST_DONE), _Bounded(self._failed, _MOST_REFUSED)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -110,13 +112,15 @@ class Intake:
             raise IntakeError(f"cannot claim {name!r}: {error.strerror}") from error
         return Claimed(name, target)
 
-    def copy_in(self, path: str) -> Claimed:
-        """A copy of an operator's file, claimed under a name of its own; the original stays. Raises IntakeError."""
-        name = f"{os.path.basename(path)}.{uuid.uuid4()}"
+    def copy_in(self, name: str, content: bytes) -> Claimed:
+        """An operator's command, claimed under a name of its own; the original stays. Raises IntakeError."""
+        name = f"{os.path.basename(name)}.{uuid.uuid4()}"
         try:
-            shutil.copyfile(path, self._claimed / name)
+            descriptor = os.open(self._claimed / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "wb") as handle:
+                handle.write(content)
         except OSError as error:
-            raise IntakeError(f"cannot read {path}: {error.strerror}") from error
+            raise IntakeError(f"cannot copy {name} into {self._claimed}: {error.strerror}") from error
         return Claimed(name, self._claimed / name)
 
     def was_done(self, name: str) -> bool:
@@ -162,7 +166,7 @@ class Intake:
             temporary.unlink(missing_ok=True)
             raise IntakeError(f"cannot archive {claimed.name}: {error.strerror}") from error
         self.discard(claimed)
-        _bounded(self._done, _MOST_DONE)
+        self._kept.added(target)
 
     def discard(self, claimed: Claimed) -> None:
         """Delete a command that is done."""
@@ -176,8 +180,8 @@ class Intake:
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "faults": [fault.as_json() for fault in faults],
         }
+        error_file = self._failed / f"{claimed.name}.error"
         try:
-            error_file = self._failed / f"{claimed.name}.error"
             descriptor = os.open(error_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with open(descriptor, "w") as handle:
                 json.dump(report, handle, indent=2)
@@ -187,19 +191,31 @@ class Intake:
             # A full disk: the file itself needs no room to be moved, and the caller has the faults.
             with suppress(OSError):
                 os.replace(claimed.path, self._failed / claimed.name)
-        _bounded(self._failed, _MOST_REFUSED)
+        for path in (error_file, self._failed / claimed.name):
+            self._refused.added(path)
 
 
-def _bounded(directory: Path, most: int) -> None:
-    """Delete the oldest files beyond the number or 64 MiB."""
-    entries = []
-    for path in os.scandir(directory):
-        status = path.stat()
-        entries.append((status.st_mtime_ns, path.path, status.st_size))
-    size = sum(entry[2] for entry in entries)
-    entries.sort()
-    for place, (_, name, bytes_) in enumerate(entries):
-        if len(entries) - place <= most and size <= _MOST_BYTES:
-            break
-        Path(name).unlink(missing_ok=True)
-        size -= bytes_
+class _Bounded:
+    """A directory that keeps its newest files, up to a number and 64 MiB. It is listed once, then remembered."""
+
+    def __init__(self, directory: Path, most: int) -> None:
+        self._directory, self._most = directory, most
+        self._sizes: OrderedDict[Path, int] = OrderedDict()  # oldest first
+        self._total = 0
+
+    def added(self, path: Path) -> None:
+        """A file was written; the oldest beyond the bounds go."""
+        if not self._sizes:
+            found = [(entry.stat().st_mtime_ns, Path(entry.path), entry.stat().st_size)
+                     for entry in os.scandir(self._directory)]  # fmt: skip
+            self._sizes.update((each, size) for _, each, size in sorted(found))
+            self._total = sum(self._sizes.values())
+        self._total -= self._sizes.pop(path, 0)
+        with suppress(FileNotFoundError):
+            size = path.stat().st_size
+            self._sizes[path] = size
+            self._total += size
+        while len(self._sizes) > self._most or self._total > _MOST_BYTES:
+            oldest, size = self._sizes.popitem(last=False)
+            self._total -= size
+            oldest.unlink(missing_ok=True)

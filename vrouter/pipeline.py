@@ -132,18 +132,35 @@ class Router:
         took = time.perf_counter() - begin
         return [replace(outcomes[job], elapsed_s=took, stages_ms=dict(self._stages)) for job in jobs]
 
-    def plan(self, name: str, content: bytes) -> Outcome:
-        """What `run` would do; machine and disk stay as they are, this Router goes on as if it had been done."""
-        try:
-            decision = self._decide(content, wait=False)
-        except VrouterError as error:
-            return Outcome(name, faults=_faults(error))
-        self._hold(decision.plan)
-        return Outcome(name, decision.type, decision.plan)
+    def plan(self, documents: Iterable[tuple[str, bytes]]) -> tuple[list[Outcome], tuple[Pending, ...]]:
+        """What `run` would do with named contents, one after the other, and what would wait then.
+
+        Machine, disk and this Router stay as they are.
+        """
+        outcomes: list[Outcome] = []
+        decisions: list[_Decision] = []
+        settled = self._settled
+        for name, content in documents:
+            try:
+                decision = self._decide(content, wait=False)
+            except VrouterError as error:
+                outcomes.append(Outcome(name, error.type if isinstance(error, Refused) else "", faults=_faults(error)))
+                continue
+            decisions.append(decision)
+            outcomes.append(Outcome(name, decision.type, decision.plan))
+            self._settled = True  # the first plan holds what has come apart before; the next ones go on from there
+        waiting = self.pending()
+        self._take_back(decisions)
+        self._settled = settled
+        return outcomes, waiting
 
     def pending(self) -> tuple[Pending, ...]:
         """What is saved and waits for an address, a device or a subnet (design 4a)."""
         return tuple(pending(self._wanted.intents(), self._machine))
+
+    def knows_anything(self) -> bool:
+        """Whether any bag holds an entry; a router that was told nothing is left as it is."""
+        return any(self._bags.values())
 
     # -- the machine --------------------------------------------------------------------------------------------------
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from vrouter.contracts import Bag
 from vrouter.errors import BagError
@@ -32,11 +33,11 @@ class Store:
         except OSError as error:
             raise BagError(f"cannot read databag {path}: {error.strerror}") from error
         try:
-            found = json.loads(text)
+            found = orjson.loads(text)
             if not isinstance(found, dict):
                 raise ValueError("it is not an object")
             return dict(bag.load(found))
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise BagError(
                 f"databag {path} is unreadable: {error}; restore it, or remove it to start it anew"
             ) from error
@@ -47,13 +48,13 @@ class Store:
         Keys sorted, two blanks of indentation, no newline at the end, as the reference does (contract commands 2.5).
         """
         path = self._path(bag)
-        text = json.dumps(bag.dump(entries), indent=2, sort_keys=True, ensure_ascii=False)
+        text = orjson.dumps(bag.dump(entries), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
         temporary = path.with_name(f".{path.name}.new")
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with open(descriptor, "wb") as handle:
-                handle.write(text.encode(errors="surrogateescape"))
+                handle.write(text)
                 handle.flush()
                 os.fsync(descriptor)
             os.replace(temporary, path)

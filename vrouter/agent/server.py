@@ -7,6 +7,7 @@ wait together are one batch. What foreign hands change of ours is noticed, told 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import selectors
 import signal
@@ -20,7 +21,7 @@ from types import FrameType
 
 from vrouter.agent.client import SOCKET
 from vrouter.agent.sdnotify import Service
-from vrouter.command import REGISTRY, changes_text, outcome_text
+from vrouter.command import REGISTRY, Session, answer, changes_text, file_text, outcome_json
 from vrouter.errors import BagError, VrouterError
 from vrouter.host.host import Host
 from vrouter.host.notify import Notifications, drained, generations
@@ -31,7 +32,8 @@ from vrouter.pipeline import Job, Router, close
 
 _REMEMBERED = 4096  # answers kept for callers that come after the watcher
 _MOST_TOGETHER = 512
-_LARGEST_REQUEST = 8192
+_LARGEST_REQUEST = 128 * 1024 * 1024  # an operator's files, escaped
+_READ = 1 << 20
 _SETTLE_S = 0.1  # news of the machine is looked at when it has been quiet this long
 _SETTLED_FILE_S = 1.0  # a file that lies in the cache at start and is not being written any more
 
@@ -58,6 +60,7 @@ class Agent:
         self._policy_news = self._other_news = False
         self._news_at = 0.0
         self._service = Service()
+        self._generation: tuple[int, int] | None = None  # known once the machine has been made what the bags say
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises VrouterError when it cannot start."""
@@ -70,8 +73,9 @@ class Agent:
             except BagError:
                 close(REGISTRY, host)
                 raise
+            if self._router.knows_anything():
+                self._router.converge()
             self._begin()
-            self._router.converge()
             self._generation = host.generation()
             self._listen()
             self._service.ready()
@@ -159,7 +163,8 @@ class Agent:
                 self._heard(files=True)
         elif key.data == "policy":
             for data in drained(self._news.policy):
-                if not data or any(number > self._generation[0] for number in generations(data)):
+                known = self._generation[0] if self._generation else 0
+                if not data or any(number > known for number in generations(data)):
                     self._heard(policy=True)
         else:
             if key.data == "daemon":
@@ -176,7 +181,7 @@ class Agent:
 
     def _hear(self, caller: socket.socket) -> None:
         try:
-            data = caller.recv(_LARGEST_REQUEST)
+            data = caller.recv(_READ)
         except BlockingIOError:
             return
         except OSError:
@@ -188,10 +193,25 @@ class Agent:
         self._selector.unregister(caller)
         del self._partial[caller]
         words = request.partition(b"\n")[0].decode(errors="replace").split("\0")
-        if data and len(words) == 3 and words[0] == "update_config":
+        if words[0] == "update_config" and len(words) == 3:
             self._asked(caller, words[1], keep=words[2] != "delete")
+        elif words[0] in ("plan", "apply", "converge") and len(words) == 2:
+            self._operator(caller, words[0], words[1])
         else:
             _reply(caller, (1, "vrouter agent: not a request"))
+
+    def _operator(self, caller: socket.socket, verb: str, question: str) -> None:
+        """A question that is answered at once, after what waits."""
+        self._work()
+        try:
+            self._agree()
+            found = answer(Session(self._router, self._intake), verb, json.loads(question))
+            if verb != "plan":
+                self._step()
+                self._watch_daemons()
+            _reply(caller, (0, json.dumps(found)))
+        except (VrouterError, ValueError, KeyError) as error:
+            _reply(caller, (1, str(error)))
 
     def _asked(self, caller: socket.socket, name: str, keep: bool) -> None:
         if self._intake.boot_waits() and name != BOOT:
@@ -206,10 +226,10 @@ class Agent:
             if not keep:
                 self._batch.jobs[name] = Job(self._batch.jobs[name].claimed, keep=False)
             return
-        answer = self._answers.get(name) or self._intake.earlier_answer(name)
-        if not keep and answer[0] == 0:
+        said = self._answers.get(name) or self._intake.earlier_answer(name)
+        if not keep and said[0] == 0:
             self._intake.forget(name)
-        _reply(caller, answer)
+        _reply(caller, said)
 
     def _take(self, name: str, keep: bool = True) -> None:
         if name in self._batch.jobs and (Path(self._settings.cache_dir) / name).exists():
@@ -224,25 +244,30 @@ class Agent:
         batch, self._batch = self._batch, _Batch()
         if not batch.jobs:
             return
-        if hasattr(self, "_generation") and self._host.generation() != self._generation:
-            self._look()
+        self._agree()
         for outcome in self._router.run(list(batch.jobs.values())):
-            answer = (1, outcome_text(outcome)) if outcome.faults else (0, "")
-            self._answers[outcome.file] = answer
+            said = (1, file_text(outcome_json(outcome))) if outcome.faults else (0, "")
+            self._answers[outcome.file] = said
             self._answers.move_to_end(outcome.file)
             while len(self._answers) > _REMEMBERED:
                 self._answers.popitem(last=False)
             for caller in batch.callers.get(outcome.file, ()):
-                _reply(caller, answer)
+                _reply(caller, said)
             if outcome.faults:
-                _log(answer[1])
+                _log(said[1])
             if any(change.key[0] == "unit" for change in outcome.plan.changes) and hasattr(self, "_listener"):
                 self._watch_daemons()
-        if hasattr(self, "_generation"):
-            self._step()
+        self._step()
+
+    def _agree(self) -> None:
+        """Before work: look at the machine if the policy is not as we left it, whether or not the news has arrived."""
+        if self._generation is not None and self._host.generation() != self._generation:
+            self._look()
 
     def _step(self) -> None:
         """Take our own steps of the generation as known; a step beyond them is somebody else's."""
+        if self._generation is None:
+            return
         before, made_before = self._generation
         self._generation = now, made = self._host.generation()
         if now - before > made - made_before:

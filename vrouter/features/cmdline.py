@@ -22,7 +22,7 @@ _ABSENT = ("", "null", "None")
 _ROLES = {0: "guest", 1: "control", 2: "public"}  # NICs of the kind `router`, contract dataplane 1.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BootArguments:
     """All members of `cmd_line`, texts; absent, empty and the literal `null` are the same."""
 

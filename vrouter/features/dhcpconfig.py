@@ -16,7 +16,7 @@ from vrouter.model.json import JsonObject
 from vrouter.model.machine import Machine
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SubnetEntry:
     """One subnet, by the router's address in it."""
 

@@ -15,7 +15,7 @@ from vrouter.model.machine import Machine
 from vrouter.model.values import HostName, Mac, network
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class HostEntry:
     """One NIC; the whole document is kept."""
 

@@ -18,7 +18,7 @@ from vrouter.model.values import PortRange, networks
 _PROTOCOLS = ("tcp", "udp", "icmp", "all")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RuleEntry:
     """One rule as it was received."""
 

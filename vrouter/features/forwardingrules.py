@@ -17,7 +17,7 @@ from vrouter.model.machine import Machine
 from vrouter.model.values import PortRange, networks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ForwardEntry:
     """One element of a public address's list: `type` is `forward` or `staticnat`."""
 
@@ -46,14 +46,20 @@ class _Held:
     """The bag while a document is merged; a pass over all of it is made only when a rule needs one."""
 
     def __init__(self, entries: Entries) -> None:
-        self.entries = {key: entry for key, entry in entries.items() if isinstance(entry, ForwardEntry)}
+        self._saved = entries
+        self._changed: dict[str, ForwardEntry | None] = {}
+
+    def get(self, key: str) -> ForwardEntry | None:
+        """The rule of a key, if it is held now."""
+        found = self._changed[key] if key in self._changed else self._saved.get(key)
+        return found if isinstance(found, ForwardEntry) else None
 
     def same(self, rule: ForwardEntry) -> list[str]:
         """Keys of the forwards that are the same rule: equal text, and lists that are both empty or share a member."""
         if not rule.sources:
-            return [rule.key] if rule.key in self.entries else []
-        known = [key for key in dict.fromkeys(self._restricted.get(rule.port, ())) if key in self.entries]
-        return [key for key in known if self.entries[key].sources & rule.sources]
+            return [rule.key] if self.get(rule.key) else []
+        known = [(key, self.get(key)) for key in self._restricted.get(rule.port, [])]
+        return [key for key, held in known if held and held.sources & rule.sources]
 
     def of_address(self, public_ip: str) -> list[str]:
         """Keys of everything that is stored for a public address."""
@@ -63,21 +69,26 @@ class _Held:
         """Hold one more forward, for the rules of the document that follow."""
         if rule.sources:
             self._restricted.setdefault(rule.port, []).append(rule.key)
-        self.entries[rule.key] = rule
+        self._changed[rule.key] = rule
+
+    def drop(self, key: str) -> None:
+        """Hold one forward less."""
+        self._changed[key] = None
 
     @cached_property
     def _restricted(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for key, entry in self.entries.items():
-            if entry.raw.get("type") != "staticnat" and entry.sources:
+        for key, entry in self._saved.items():
+            if isinstance(entry, ForwardEntry) and entry.raw.get("type") != "staticnat" and entry.sources:
                 found.setdefault(entry.port, []).append(key)
         return found
 
     @cached_property
     def _addresses(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for key, entry in self.entries.items():
-            found.setdefault(entry.text("public_ip"), []).append(key)
+        for key, entry in self._saved.items():
+            if isinstance(entry, ForwardEntry):
+                found.setdefault(entry.text("public_ip"), []).append(key)
         return found
 
 
@@ -103,7 +114,7 @@ def merge_forwards(document: JsonObject, bags: Bags, _: Machine) -> Mapping[str,
         entry = ForwardEntry(renamed)
         for key in held.same(entry):
             changes[key] = None
-            del held.entries[key]
+            held.drop(key)
         if rule.get("revoke") is not True:
             changes[entry.key] = entry
             held.put(entry)

@@ -18,7 +18,7 @@ from vrouter.model.values import HostName
 DEFAULT_DOMAIN = "cloudnine.internal"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TierEntry:
     """The tier of one device; the whole document is kept."""
 

@@ -17,12 +17,18 @@ from vrouter.errors import HostError
 _NAMES = {6: "tcp", 17: "udp"}
 
 
-def end(ending: Ending) -> int:
-    """Delete what the ending names; how many. The kernel filters by address, so others cost nothing."""
-    if not ending:
-        return 0
-    count = 0
-    with NFCTSocket() as socket:
+class Conntrack:
+    """One conntrack socket, opened when it is needed first and kept: opening one costs more than using it."""
+
+    def __init__(self) -> None:
+        self._socket: NFCTSocket | None = None
+
+    def end(self, ending: Ending) -> int:
+        """Delete what the ending names; how many. The kernel filters by address, so others cost nothing."""
+        if not ending:
+            return 0
+        self._socket = socket = self._socket or NFCTSocket()
+        count = 0
         try:
             for message in list(_candidates(socket, ending)):
                 found = _connection(message)
@@ -30,7 +36,12 @@ def end(ending: Ending) -> int:
                     count += _delete(socket, message)
         except NetlinkError as error:
             raise HostError(f"cannot end connections: {error.args[1]}") from error
-    return count
+        return count
+
+    def close(self) -> None:
+        """Give the socket back."""
+        if self._socket:
+            self._socket.close()
 
 
 def _candidates(socket: NFCTSocket, ending: Ending) -> Iterator[Any]:

@@ -8,7 +8,8 @@ from types import TracebackType
 
 from vrouter.connections import ending
 from vrouter.errors import HostError
-from vrouter.host import conntrack, dhcp, files
+from vrouter.host import dhcp, files
+from vrouter.host.conntrack import Conntrack
 from vrouter.host.guests import Guests, released
 from vrouter.host.netlink import Netlink
 from vrouter.host.nft import Nft, is_policy
@@ -30,6 +31,7 @@ class Host:
         self._netlink = Netlink()
         self._guests = Guests(settings)
         self._units = Units(settings)
+        self._conntrack = Conntrack()
 
     def __enter__(self) -> Host:
         return self
@@ -37,6 +39,7 @@ class Host:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, _: TracebackType | None) -> None:
         self._netlink.close()
         self._nft.close()
+        self._conntrack.close()
 
     def machine(self, wait_for: Iterable[str] = ()) -> Machine:
         """The facts, after giving the named devices time to appear (IF-4)."""
@@ -112,7 +115,7 @@ class Host:
         if any(change.key[0] in _NETLINK for change in plan.changes):
             self._netlink.apply(plan, want)
         self._daemons(plan, want, tagged)
-        conntrack.end(ending(plan))
+        self._conntrack.end(ending(plan))
 
     def _daemons(self, plan: Plan, want: Holding, tagged: bool) -> None:
         for resource in plan.remove:

@@ -16,7 +16,7 @@ from vrouter.model.machine import Machine
 NOWHERE = "ethNone"  # the reference's device of an address whose device is not known
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class AddressEntry:
     """One address: its key is the address itself. order: place in the device's list, lower is nearer the front."""
 

@@ -13,14 +13,14 @@ Transport = Literal["tcp", "udp"]
 Protocol = Literal["tcp", "udp", "icmp", "all"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Intent:
     """origin: the bag and the entry it comes from, for people; no part of what is wanted."""
 
     origin: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RouterFacts(Intent):
     """What the boot arguments say of the whole router (contract commands 4.1).
 
@@ -43,7 +43,7 @@ class RouterFacts(Intent):
     mtu: tuple[tuple[str, int], ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Address(Intent):
     """An IPv4 address on a device. order: its place in the bag's list; the first is primary unless one is flagged."""
 
@@ -56,22 +56,22 @@ class Address(Intent):
     order: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PublicAddress(Address):
     """An address of a public range."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class GuestAddress(Address):
     """The router's address in a guest subnet or tier."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ControlAddress(Address):
     """The address the orchestrator uses."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Tier(Intent):
     """DHCP and DNS of the guest network on one device (contract commands 4.3)."""
 
@@ -82,7 +82,7 @@ class Tier(Intent):
     is_gateway: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SubnetGateway(Intent):
     """The gateway that DHCP offers in the guest subnet of a router address (contract commands 4.5)."""
 
@@ -90,7 +90,7 @@ class SubnetGateway(Intent):
     gateway: IPv4Address
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DhcpHost(Intent):
     """A guest NIC: its static lease and its name. default: the VM's default NIC (DH-5).
 
@@ -106,7 +106,7 @@ class DhcpHost(Intent):
     routes: tuple[tuple[IPv4Network, IPv4Address], ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Dnat(Intent):
     """A port forward. Both ranges have the same size; where they differ by a shift, each is one port."""
 
@@ -119,7 +119,7 @@ class Dnat(Intent):
     width: int  # ports of the rule it comes from: of two rules for one port the narrower wins
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StaticNat(Intent):
     """One-to-one NAT of a public address."""
 
@@ -127,7 +127,7 @@ class StaticNat(Intent):
     guest: IPv4Address
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Accept(Intent):
     """An ingress rule of a public address. span: ports; or ICMP type * 256 + code; None for every one."""
 
@@ -137,7 +137,7 @@ class Accept(Intent):
     sources: tuple[IPv4Network, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Egress(Intent):
     """An egress rule of the guest network; `blocks` where the network allows by default (FE-2)."""
 
@@ -148,7 +148,7 @@ class Egress(Intent):
     blocks: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EgressDefault(Intent):
     """The verdict on what no egress rule matches (FE-4)."""
 

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 Key = tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Resource:
     """origin: bag and entry that ask for it; no part of the comparison, since a machine does not tell it.
 
@@ -32,7 +32,7 @@ class Resource:
         return ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Link(Resource):
     """A device that is up, with its MTU in bytes."""
 
@@ -49,7 +49,7 @@ class Link(Resource):
         return f"{'up' if self.up else 'down'} mtu {self.mtu}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class IpAddress(Resource):
     """An address on a device. primary: the first of its subnet, which the kernel takes as source (IF-5).
 
@@ -70,7 +70,7 @@ class IpAddress(Resource):
         return "primary" if self.primary else "secondary"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Route(Resource):
     """A route of ours. table: its number, 254 is main. kind: `throw` sends the look-up on to the next table."""
 
@@ -88,7 +88,7 @@ class Route(Resource):
         return f"{self.kind}{f' via {self.via}' if self.via else ''}{f' dev {self.device}' if self.device else ''}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RoutingRule(Resource):
     """A policy routing rule: by packet mark, or by source network."""
 
@@ -105,7 +105,7 @@ class RoutingRule(Resource):
         return f"lookup {self.table}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Sysctl(Resource):
     """A kernel setting below /proc/sys, its name with slashes."""
 
@@ -121,7 +121,7 @@ class Sysctl(Resource):
         return self.value
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class File(Resource):
     """A file written whole. mode: its permission bits."""
 
@@ -137,7 +137,7 @@ class File(Resource):
         return f"{len(self.text.encode())} bytes"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class HostRecord(Resource):
     """What dnsmasq's host directories hold for one guest: the line that leases, the line that names.
 
@@ -157,7 +157,7 @@ class HostRecord(Resource):
         return self.lease
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Unit(Resource):
     """A running daemon. stamp: a digest of all it reads only at its start, so that a change restarts it, also when the
     change was made by a run that died before the restart.

@@ -21,7 +21,7 @@ Field = Literal[
 AtomType = Literal["ifname", "ipv4_addr", "inet_proto", "inet_service", "icmp_type", "icmp_code", "mark"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Match:
     """fields equal one of `values`, or their concatenation is in the set `within`; `negated` turns it round."""
 
@@ -31,7 +31,7 @@ class Match:
     negated: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What a rule does with a packet that it matches.
 
@@ -48,7 +48,7 @@ class Verdict:
     value: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rule:
     """says: the contract's identifier and what it is for; it is the rule's comment in the kernel."""
 
@@ -57,7 +57,7 @@ class Rule:
     verdict: Verdict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Hook:
     """Where a base chain is called. priority: lower runs first (nft(8), table of priorities)."""
 
@@ -72,7 +72,7 @@ def hook_text(hook: Hook | None) -> str:
     return f"{hook.kind} {hook.hook} {hook.priority} {hook.policy}" if hook else ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Chain(Resource):
     """A chain. tags: the hook's text and then one a rule; they identify it, because a kernel prints rules back in other
     words than it was told.
@@ -108,7 +108,7 @@ def chain(name: str, hook: Hook | None, *rules: Rule) -> Chain:
     return Chain(name=name, tags=tuple(tags), hook=hook, rules=rules)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class NamedSet(Resource):
     """A named set, or a map where it has a value type. interval: keys may be ranges."""
 
@@ -125,7 +125,7 @@ class NamedSet(Resource):
         return " . ".join(self.types) + (" : " + " . ".join(self.value) if self.value else "")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Helper(Resource):
     """A connection tracking helper that rules assign (SN-8)."""
 
@@ -137,7 +137,7 @@ class Helper(Resource):
         return ("helper", self.name)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Element(Resource):
     """An element of a set, or of a map where it has a value."""
 

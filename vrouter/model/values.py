@@ -47,7 +47,7 @@ class DeviceName(str):
         return int(self[3:])
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class PortRange:
     """Inclusive TCP or UDP ports, 1 to 65535; 0 is reserved (RFC 6335, section 6)."""
 
