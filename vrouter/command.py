@@ -16,8 +16,9 @@ from vrouter.handlers import HANDLERS
 from vrouter.host.host import Host
 from vrouter.intake import BOOT, Intake
 from vrouter.model.settings import Settings
+from vrouter.outcome import Job, Outcome, Registry
 from vrouter.pending import Pending
-from vrouter.pipeline import Job, Outcome, Registry, Router
+from vrouter.pipeline import Router
 
 REGISTRY = Registry(bags=BAGS, commands=COMMANDS, handlers=HANDLERS)
 

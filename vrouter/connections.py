@@ -57,8 +57,13 @@ class Ending:
 
     @property
     def publics(self) -> frozenset[IPv4Address]:
-        """The addresses to look for, as destination of a request or of an answer."""
+        """The addresses to look for as destination of a request."""
         return self.addresses | {translation.public for translation in self.gone}
+
+    @property
+    def outward(self) -> frozenset[IPv4Address]:
+        """The addresses to look for as destination of an answer."""
+        return self.addresses | {translation.public for translation in self.gone if translation.both}
 
     def ends(self, connection: Connection) -> bool:
         """Whether nothing explains the connection any more."""

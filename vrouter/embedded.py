@@ -11,7 +11,7 @@ from vrouter.command import Answer, answer, file_text, outcome_json, session
 from vrouter.errors import VrouterError
 from vrouter.intake import Intake
 from vrouter.model.settings import Settings
-from vrouter.pipeline import Job
+from vrouter.outcome import Job
 from vrouter.settings import load_settings
 
 _POLL_S = 0.02

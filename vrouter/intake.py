@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from vrouter.durable import sync_directory
 from vrouter.errors import Fault, IntakeError
 from vrouter.model.settings import Settings
 
@@ -85,7 +86,7 @@ class Intake:
     def left_over(self) -> list[Claimed]:
         """What a run that died had claimed, oldest first."""
         found = [Claimed(path.name, path) for path in self._claimed.iterdir()]
-        return sorted(found, key=lambda claimed: claimed.path.stat().st_mtime)
+        return sorted(found, key=lambda claimed: claimed.path.stat().st_ctime_ns)  # the rename that claimed it
 
     def boot_waits(self) -> bool:
         """Whether boot arguments have not been taken yet."""
@@ -167,6 +168,19 @@ class Intake:
             raise IntakeError(f"cannot archive {claimed.name}: {error.strerror}") from error
         self.discard(claimed)
         self._kept.added(target)
+
+    def secure(self, claimed: Claimed) -> None:
+        """Make a claimed file last, so that it is the journal of what has not been saved yet. Raises IntakeError."""
+        try:
+            with open(claimed.path, "rb") as handle:
+                os.fsync(handle.fileno())
+            sync_directory(self._claimed)
+        except OSError as error:
+            raise IntakeError(f"cannot keep {claimed.name}: {error.strerror}") from error
+
+    def is_unfinished(self, name: str) -> bool:
+        """Whether a command of that name is claimed and not archived yet."""
+        return (self._claimed / name).exists()
 
     def discard(self, claimed: Claimed) -> None:
         """Delete a command that is done."""

@@ -7,57 +7,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from vrouter.contracts import Bag, Command, Handler
-from vrouter.errors import BagError, Fault, HostError, IntakeError, Refused, VrouterError
+from vrouter.errors import BagError, HostError, Refused, VrouterError
 from vrouter.host.host import Host
-from vrouter.intake import Claimed, Intake
+from vrouter.keeper import Keeper
 from vrouter.model.bag import Changes, Entry, effective, replaced
 from vrouter.model.intents import Address, Intent
 from vrouter.model.resources import Key, Resource
 from vrouter.model.settings import Settings
+from vrouter.outcome import Job, Outcome, Registry, faults_of
 from vrouter.pending import Pending, pending
 from vrouter.plan import Plan, diff
-from vrouter.store import Store
 from vrouter.validate import parse_document, validate
 from vrouter.wanted import Wanted
 
 _POLICY = ("chain", "set", "map", "helper", "element")
 Intents = Mapping[tuple[str, str], tuple[Intent, ...]]
-
-
-@dataclass(frozen=True)
-class Registry:
-    """What the pipeline works with: bags and commands by name, handlers in their order."""
-
-    bags: Mapping[str, Bag[Any]]
-    commands: Mapping[str, Command]
-    handlers: tuple[Handler, ...]
-
-
-@dataclass(frozen=True)
-class Job:
-    """A command that waits. keep: archive its file when it is done, else delete it."""
-
-    claimed: Claimed
-    keep: bool = True
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one command. faults: empty when it is done. elapsed_s: from its batch's start to its answer.
-
-    stages_ms: milliseconds of each step that the batch went through together.
-    """
-
-    file: str
-    type: str = ""
-    plan: Plan = field(default_factory=Plan)
-    faults: tuple[Fault, ...] = ()
-    elapsed_s: float = 0.0
-    stages_ms: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,13 +41,12 @@ class _Decision:
 class Router:
     """Bags, what they ask for, and what the machine holds."""
 
-    def __init__(self, settings: Settings, registry: Registry, host: Host) -> None:
-        """Read the bags and observe the machine. Raises BagError, HostError."""
+    def __init__(self, settings: Settings, registry: Registry, host: Host, defer: bool = False) -> None:
+        """Read the bags and observe the machine. defer: as the keeper says. Raises BagError, HostError."""
         self._registry = registry
         self._host = host
-        self._store = Store(settings.bag_dir)
-        self._intake = Intake(settings)
-        self._bags: dict[str, dict[str, Entry]] = {name: self._store.load(bag) for name, bag in registry.bags.items()}
+        self.keeper = Keeper(settings, registry.bags, defer)
+        self._bags = self.keeper.load()
         self._stages: dict[str, float] = {}
         self._mark = 0.0
         self._start(())
@@ -112,13 +78,13 @@ class Router:
             try:
                 decided[job] = self._decide(job.claimed.read())
             except VrouterError as error:
-                outcomes[job] = self._refuse(job, error)
+                outcomes[job] = self.keeper.refuse(job, error)
         try:
             self._execute(list(decided.values()))
         except VrouterError as error:
             if len(decided) == 1:
                 job, decision = next(iter(decided.items()))
-                outcomes[job] = self._refuse(job, error, decision.type)
+                outcomes[job] = self.keeper.refuse(job, error, decision.type)
             else:
                 good = list(decided)
                 middle = len(good) // 2
@@ -126,7 +92,7 @@ class Router:
                     outcomes |= zip(half, self.run(half), strict=True)
         else:
             for job, decision in decided.items():
-                self._archive(job)
+                self.keeper.finish(job, _changed(decision))
                 outcomes[job] = Outcome(job.claimed.name, decision.type, decision.plan)
             self._lap("archive")
         took = time.perf_counter() - begin
@@ -144,7 +110,9 @@ class Router:
             try:
                 decision = self._decide(content, wait=False)
             except VrouterError as error:
-                outcomes.append(Outcome(name, error.type if isinstance(error, Refused) else "", faults=_faults(error)))
+                outcomes.append(
+                    Outcome(name, error.type if isinstance(error, Refused) else "", faults=faults_of(error))
+                )
                 continue
             decisions.append(decision)
             outcomes.append(Outcome(name, decision.type, decision.plan))
@@ -249,20 +217,16 @@ class Router:
         except HostError:
             self._take_back(decisions)
             raise
-        names = [name for decision in decisions for name, change in decision.bags_before.items() if change]
-        saved: list[str] = []
         try:
             self._host.apply(plan, want)
             self._lap("apply")
             self._host.verify(plan, want)
             self._lap("verify")
-            for name in dict.fromkeys(names):
-                saved.append(name)
-                self._store.save(self._registry.bags[name], self._bags[name])
+            self.keeper.save([name for decision in decisions for name in _changed(decision)])
             self._lap("save")
         except (HostError, BagError):
             self._take_back(decisions)
-            self._roll_back(saved)
+            self._roll_back()
             raise
         self._hold(plan)
 
@@ -272,15 +236,15 @@ class Router:
                 replaced(self._bags[name], before)
             self._wanted.change(decision.asked_before)
 
-    def _roll_back(self, saved: Sequence[str]) -> None:
-        """Back to what the bags describe, whatever part of a plan was applied."""
-        for name in saved:
-            self._store.save(self._registry.bags[name], self._bags[name])
+    def _roll_back(self) -> None:
+        """Back to what the bags describe, whatever part of a plan was applied or saved."""
+        self._settled = False
         want = self._wanted.resources
         self._have = self._host.observe(want)
         plan = diff(self._have, want)
         self._host.apply(plan, want)
         self._hold(plan)
+        self.keeper.save_again()
 
     def _hold(self, plan: Plan) -> None:
         for change in plan.changes:
@@ -290,29 +254,14 @@ class Router:
                 self._have.pop(change.key, None)
         self._settled = True
 
-    def _archive(self, job: Job) -> None:
-        """The command is done, so a copy that cannot be kept is no reason to take it back."""
-        if job.keep:
-            try:
-                self._intake.archive(job.claimed)
-                return
-            except IntakeError:
-                pass
-        self._intake.discard(job.claimed)
-
-    def _refuse(self, job: Job, error: VrouterError, type: str = "") -> Outcome:
-        type = error.type if isinstance(error, Refused) else type
-        self._intake.refuse(job.claimed, type, _faults(error))
-        return Outcome(job.claimed.name, type, faults=_faults(error))
-
     def _lap(self, stage: str) -> None:
         now = time.perf_counter()
         self._stages[stage] = self._stages.get(stage, 0.0) + (now - self._mark) * 1000
         self._mark = now
 
 
-def _faults(error: VrouterError) -> tuple[Fault, ...]:
-    return error.faults if isinstance(error, Refused) else (Fault("", "", str(error)),)
+def _changed(decision: _Decision) -> list[str]:
+    return [name for name, change in decision.bags_before.items() if change]
 
 
 def close(registry: Registry, host: Host) -> Plan:

@@ -10,6 +10,8 @@ from vrouter.model.resources import HostRecord, Key, Resource
 
 Holding = Mapping[Key, Resource]
 
+_MOST_STALE = 1000  # withdrawn guests that the daemon may still hold in memory
+
 
 @dataclass(frozen=True)
 class Change:
@@ -84,7 +86,13 @@ def diff(have: Holding, want: Holding, keys: Iterable[Key] | None = None) -> Pla
     return Plan(tuple(changes))
 
 
-def rereads_hosts(plan: Plan) -> bool:
-    """Whether dnsmasq has to read its host directories anew: it notices new files by itself, but it forgets no old
-    entry without being told (contract lab-notes; checked with 2.90: "duplicate dhcp-host IP address")."""
-    return any(isinstance(change.before, HostRecord) for change in plan.changes)
+def rereads_hosts(plan: Plan, stale: set[str]) -> bool:
+    """Whether dnsmasq has to read its host directories anew: it notices new files by itself, but it holds on to what an
+    old line said (contract lab-notes; checked with 2.90: "duplicate dhcp-host IP address").
+
+    stale: addresses of withdrawn lines since it has read all.
+    """
+    for change in plan.changes:
+        if isinstance(change.after, HostRecord) and (change.before or str(change.after.address) in stale):
+            return True
+    return len(stale) > _MOST_STALE

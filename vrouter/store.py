@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from vrouter.contracts import Bag
+from vrouter.durable import sync_directory
 from vrouter.errors import BagError
 from vrouter.model.bag import Entry
 
@@ -65,12 +66,3 @@ class Store:
 
     def _path(self, bag: Bag[Any]) -> Path:
         return self._directory / f"{bag.name}.json"
-
-
-def sync_directory(path: Path) -> None:
-    """Make renames in a directory last (fsync(2))."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

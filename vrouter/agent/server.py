@@ -28,13 +28,15 @@ from vrouter.host.notify import Notifications, drained, generations
 from vrouter.host.watch import CLOSE_WRITE, DELETE, MOVED_FROM, MOVED_TO, Watch
 from vrouter.intake import BOOT, Intake, is_command
 from vrouter.model.settings import Settings
-from vrouter.pipeline import Job, Router, close
+from vrouter.outcome import Job
+from vrouter.pipeline import Router, close
 
 _REMEMBERED = 4096  # answers kept for callers that come after the watcher
 _MOST_TOGETHER = 512
 _LARGEST_REQUEST = 128 * 1024 * 1024  # an operator's files, escaped
 _READ = 1 << 20
 _SETTLE_S = 0.1  # news of the machine is looked at when it has been quiet this long
+_FLUSH_S = 0.8  # a bag that was deferred is written within a second (design 3)
 _SETTLED_FILE_S = 1.0  # a file that lies in the cache at start and is not being written any more
 
 
@@ -59,6 +61,7 @@ class Agent:
         self._stopping = False
         self._policy_news = self._other_news = False
         self._news_at = 0.0
+        self._flush_at = 0.0
         self._service = Service()
         self._generation: tuple[int, int] | None = None  # known once the machine has been made what the bags say
 
@@ -69,7 +72,7 @@ class Agent:
         with self._intake.locked(), Host(self._settings) as host:
             self._host = host
             try:
-                self._router = Router(self._settings, REGISTRY, host)
+                self._router = Router(self._settings, REGISTRY, host, defer=True)
             except BagError:
                 close(REGISTRY, host)
                 raise
@@ -82,6 +85,7 @@ class Agent:
             while not self._stopping:
                 self._turn()
             self._service.stopping()
+            self._flush()
             self._listener.close()
             Path(self._settings.run_dir, SOCKET).unlink(missing_ok=True)
 
@@ -131,7 +135,9 @@ class Agent:
 
     def _turn(self) -> None:
         waits = self._policy_news or self._other_news
-        timeout = max(0.0, self._news_at + _SETTLE_S - time.monotonic()) if waits else self._service.every_s
+        due = [self._news_at + _SETTLE_S] if waits else []
+        due += [self._flush_at] if self._router.keeper.unsaved() else []
+        timeout = max(0.0, min(due) - time.monotonic()) if due else self._service.every_s
         events = self._selector.select(timeout)
         while events:
             for key, _ in events:
@@ -141,6 +147,8 @@ class Agent:
             self._work()
         elif waits and time.monotonic() >= self._news_at + _SETTLE_S:
             self._look()
+        if self._router.keeper.unsaved() and time.monotonic() >= self._flush_at:
+            self._flush()
         self._service.alive()
 
     def _read(self, key: selectors.SelectorKey) -> None:
@@ -228,12 +236,15 @@ class Agent:
             return
         said = self._answers.get(name) or self._intake.earlier_answer(name)
         if not keep and said[0] == 0:
+            self._flush()
             self._intake.forget(name)
         _reply(caller, said)
 
     def _take(self, name: str, keep: bool = True) -> None:
         if name in self._batch.jobs and (Path(self._settings.cache_dir) / name).exists():
             self._work()  # pushed again under the same name: the first one is finished before it
+        if self._intake.is_unfinished(name):
+            self._flush()  # pushed again under the name of one that is not archived yet
         claimed = self._intake.claim(name)
         if claimed:
             self._batch.jobs[name] = Job(claimed, keep)
@@ -245,6 +256,8 @@ class Agent:
         if not batch.jobs:
             return
         self._agree()
+        if not self._router.keeper.unsaved():
+            self._flush_at = time.monotonic() + _FLUSH_S
         for outcome in self._router.run(list(batch.jobs.values())):
             said = (1, file_text(outcome_json(outcome))) if outcome.faults else (0, "")
             self._answers[outcome.file] = said
@@ -258,6 +271,14 @@ class Agent:
             if any(change.key[0] == "unit" for change in outcome.plan.changes) and hasattr(self, "_listener"):
                 self._watch_daemons()
         self._step()
+
+    def _flush(self) -> None:
+        """Write what was deferred; a disk that takes nothing is tried again a second later."""
+        self._flush_at = time.monotonic() + _FLUSH_S
+        try:
+            self._router.keeper.flush()
+        except VrouterError as error:
+            _log(f"cannot save yet: {error}")
 
     def _agree(self) -> None:
         """Before work: look at the machine if the policy is not as we left it, whether or not the news has arrived."""

@@ -47,6 +47,7 @@ class Conntrack:
 def _candidates(socket: NFCTSocket, ending: Ending) -> Iterator[Any]:
     for public in sorted(ending.publics):
         yield from socket.dump(tuple_orig=NFCTAttrTuple(daddr=str(public)))
+    for public in sorted(ending.outward):  # apart, because the kernel walks its whole table for each
         yield from socket.dump(tuple_reply=NFCTAttrTuple(daddr=str(public)))
 
 

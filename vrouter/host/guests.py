@@ -1,8 +1,9 @@
 """dnsmasq's host directories: one small file a guest for its lease, one for its name, one entry a guest here.
 
-The daemon notices a new file by itself. It forgets no lease line without SIGHUP, and on SIGHUP Debian's 2.90 dies if a
-line sets a tag (contract lab-notes); so tagged lines stand in a directory of their own, and while there is one the
-daemon is restarted instead. Both keep leases.
+The daemon notices a new file by itself, but it forgets no line: a MAC is withdrawn by overwriting its file with
+`MAC,ignore`, and the address of a withdrawn line is *stale*: no other line gets it before the daemon has read all anew.
+That is SIGHUP; but on SIGHUP Debian's 2.90 dies if a line sets a tag (contract lab-notes), so tagged lines stand in a
+directory of their own, and while there is one the daemon is restarted instead. Both keep leases.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 
+from vrouter.errors import HostError
 from vrouter.host import files
 from vrouter.model.resources import File, HostRecord, Key, Resource
 from vrouter.model.settings import Settings
@@ -25,6 +27,7 @@ class Guests:
 
     def __init__(self, settings: Settings) -> None:
         self._base = Path(settings.dnsmasq_dir)
+        self._stale = Path(settings.run_dir) / "units" / "dnsmasq.stale"
 
     def prepare(self) -> None:
         """The directories that dnsmasq watches from its start."""
@@ -73,10 +76,31 @@ class Guests:
         (self._base / other / name).unlink(missing_ok=True)
         files.write(File(path=str(self._base / there / name), text=record.lease + "\n"))
 
+    def withdraw(self, record: HostRecord) -> None:
+        """Have the daemon ignore the guest; `remove` follows when it has read that. Raises HostError."""
+        (self._base / "names" / str(record.address)).unlink(missing_ok=True)
+        path = self._base / ("tagged" if record.tagged else "leases") / str(record.address)
+        files.write(File(path=str(path), text=f"{record.mac},ignore\n"))
+        try:
+            self._stale.parent.mkdir(parents=True, exist_ok=True)
+            with open(self._stale, "a") as handle:
+                handle.write(f"{record.address}\n")
+        except OSError as error:
+            raise HostError(f"cannot write {self._stale}: {error.strerror}") from error
+
     def remove(self, record: HostRecord) -> None:
-        """Take both files away."""
+        """Take the files of a withdrawn guest away."""
         for directory in ("leases", "tagged", "names"):
             (self._base / directory / str(record.address)).unlink(missing_ok=True)
+
+    def stale(self) -> set[str]:
+        """Addresses of lines that the running daemon still holds."""
+        held = files.read(str(self._stale))
+        return set(held.text.split()) if held else set()
+
+    def all_read(self) -> None:
+        """The daemon has read everything anew."""
+        self._stale.unlink(missing_ok=True)
 
     def _listed(self, directory: str) -> Iterable[str]:
         try:
@@ -100,7 +124,6 @@ def released(plan: Plan) -> list[tuple[IPv4Address, str]]:
     for change in plan.changes:
         before, after = change.before, change.after
         if isinstance(before, HostRecord):
-            mac = before.lease.partition(",")[0]
-            if not isinstance(after, HostRecord) or after.lease.partition(",")[0] != mac:
-                result.append((before.address, mac))
+            if not isinstance(after, HostRecord) or after.mac != before.mac:
+                result.append((before.address, before.mac))
     return result

@@ -108,7 +108,7 @@ class Host:
         files.apply(plan)
         for resource in plan.remove:
             if isinstance(resource, HostRecord):
-                self._guests.remove(resource)
+                self._guests.withdraw(resource)
         for resource in plan.put:
             if isinstance(resource, HostRecord):
                 self._guests.put(resource)
@@ -123,21 +123,31 @@ class Host:
                 self._units.stop(resource)
         started = [resource for resource in plan.put if isinstance(resource, Unit)]
         unit = want.get(("unit", "dnsmasq"))
-        if isinstance(unit, Unit) and unit not in started and rereads_hosts(plan):
+        if isinstance(unit, Unit) and unit not in started and rereads_hosts(plan, self._guests.stale()):
             if tagged:
                 started.append(unit)
             else:
                 self._units.reload(unit.name)
+                self._guests.all_read()
         for one in started:
             self._guests.prepare()
             self._units.start(one)
+            self._guests.all_read()
+        if unit is None:
+            self._forget(plan)
         if isinstance(unit, Unit) and any(isinstance(resource, HostRecord) for resource in [*plan.put, *plan.remove]):
             self._settle(unit, plan)
+
+    def _forget(self, plan: Plan) -> None:
+        for resource in plan.remove:
+            if isinstance(resource, HostRecord):
+                self._guests.remove(resource)
 
     def _settle(self, unit: Unit, plan: Plan) -> None:
         """Wait until the daemon has read what changed, then end the leases of guests that are gone."""
         if unit.dns and not dhcp.awake(unit.serves[0].ip):
             raise HostError(f"{unit.name} does not answer DNS on {unit.serves[0].ip}")
+        self._forget(plan)
         for address, mac in released(plan):
             server = next((router.ip for router in unit.serves if address in router.network), None)
             if server:

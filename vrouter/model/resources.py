@@ -153,6 +153,11 @@ class HostRecord(Resource):
     def key(self) -> Key:
         return ("host", str(self.address))
 
+    @property
+    def mac(self) -> str:
+        """Whose lease it is."""
+        return self.lease.partition(",")[0]
+
     def describe(self) -> str:
         return self.lease
 
