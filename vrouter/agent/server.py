@@ -12,7 +12,6 @@ import os
 import selectors
 import signal
 import socket
-import sys
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -20,12 +19,12 @@ from pathlib import Path
 from types import FrameType
 
 from vrouter.agent.client import SOCKET
+from vrouter.agent.drift import KINDS, Drift, log
 from vrouter.agent.sdnotify import Service
-from vrouter.command import REGISTRY, Session, answer, changes_text, file_text, outcome_json
+from vrouter.command import REGISTRY, Session, answer, file_text, outcome_json
 from vrouter.errors import BagError, VrouterError
 from vrouter.host.host import Host
-from vrouter.host.notify import Notifications, drained, generations
-from vrouter.host.watch import CLOSE_WRITE, DELETE, MOVED_FROM, MOVED_TO, Watch
+from vrouter.host.watch import CLOSE_WRITE, MOVED_TO, Watch
 from vrouter.intake import BOOT, Intake, is_command
 from vrouter.model.settings import Settings
 from vrouter.outcome import Job
@@ -35,7 +34,6 @@ _REMEMBERED = 4096  # answers kept for callers that come after the watcher
 _MOST_TOGETHER = 512
 _LARGEST_REQUEST = 128 * 1024 * 1024  # an operator's files, escaped
 _READ = 1 << 20
-_SETTLE_S = 0.1  # news of the machine is looked at when it has been quiet this long
 _FLUSH_S = 0.8  # a bag that was deferred is written within a second (design 3)
 _SETTLED_FILE_S = 1.0  # a file that lies in the cache at start and is not being written any more
 
@@ -59,18 +57,15 @@ class Agent:
         self._partial: dict[socket.socket, bytes] = {}
         self._batch = _Batch()
         self._stopping = False
-        self._policy_news = self._other_news = False
-        self._news_at = 0.0
         self._flush_at = 0.0
         self._service = Service()
-        self._generation: tuple[int, int] | None = None  # known once the machine has been made what the bags say
+        self._drift: Drift | None = None  # once the machine has been made what the bags say
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises VrouterError when it cannot start."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         with self._intake.locked(), Host(self._settings) as host:
-            self._host = host
             try:
                 self._router = Router(self._settings, REGISTRY, host, defer=True)
             except BagError:
@@ -79,7 +74,7 @@ class Agent:
             if self._router.knows_anything():
                 self._router.converge()
             self._begin()
-            self._generation = host.generation()
+            self._drift = Drift(self._selector, host, self._router, self._settings.repair)
             self._listen()
             self._service.ready()
             while not self._stopping:
@@ -114,28 +109,16 @@ class Agent:
             os.umask(old)
         self._listener.listen(512)
         self._selector.register(self._listener, selectors.EVENT_READ, "listener")
-        self._cache, self._files, self._news = Watch(), Watch(), Notifications()
+        self._cache = Watch()
         if self._settings.watch:
             self._cache.add(self._settings.cache_dir, CLOSE_WRITE | MOVED_TO)
-        for directory in self._host.directories():
-            self._files.add(directory, CLOSE_WRITE | MOVED_TO | MOVED_FROM | DELETE)
-        for source, kind in ((self._cache, "cache"), (self._files, "files"), (self._news.route, "route"),
-                             (self._news.policy, "policy")):  # fmt: skip
-            self._selector.register(source, selectors.EVENT_READ, kind)
-        self._watch_daemons()
-
-    def _watch_daemons(self) -> None:
-        for key in [key for key in self._selector.get_map().values() if key.data == "daemon"]:
-            self._selector.unregister(key.fileobj)
-            os.close(key.fd)
-        for descriptor in self._host.watched():
-            self._selector.register(descriptor, selectors.EVENT_READ, "daemon")
+            self._selector.register(self._cache, selectors.EVENT_READ, "cache")
 
     # -- one turn -----------------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        waits = self._policy_news or self._other_news
-        due = [self._news_at + _SETTLE_S] if waits else []
+        look_at = self._drift.due if self._drift else None
+        due = [look_at] if look_at else []
         due += [self._flush_at] if self._router.keeper.unsaved() else []
         timeout = max(0.0, min(due) - time.monotonic()) if due else self._service.every_s
         events = self._selector.select(timeout)
@@ -145,8 +128,8 @@ class Agent:
             events = self._selector.select(0) if len(self._batch.jobs) < _MOST_TOGETHER else []
         if self._batch.jobs:
             self._work()
-        elif waits and time.monotonic() >= self._news_at + _SETTLE_S:
-            self._look()
+        elif self._drift and look_at and time.monotonic() >= look_at:
+            self._drift.look()
         if self._router.keeper.unsaved() and time.monotonic() >= self._flush_at:
             self._flush()
         self._service.alive()
@@ -165,27 +148,8 @@ class Agent:
                 for each in [name] if directory else self._intake.waiting(0):
                     if is_command(each):
                         self._take(each)
-        elif key.data == "files":
-            if any(not directory or not self._router.agrees(f"{directory}/{name}") for directory, name in
-                   self._files.events()):  # fmt: skip
-                self._heard(files=True)
-        elif key.data == "policy":
-            for data in drained(self._news.policy):
-                known = self._generation[0] if self._generation else 0
-                if not data or any(number > known for number in generations(data)):
-                    self._heard(policy=True)
-        else:
-            if key.data == "daemon":
-                self._selector.unregister(key.fileobj)
-                os.close(key.fd)
-            else:
-                list(drained(self._news.route))
-            self._heard()
-
-    def _heard(self, policy: bool = False, files: bool = False) -> None:
-        self._policy_news |= policy or files  # a guest's files are read back with the policy
-        self._other_news |= not policy
-        self._news_at = time.monotonic()
+        elif self._drift and key.data in KINDS:
+            self._drift.hear(key)
 
     def _hear(self, caller: socket.socket) -> None:
         try:
@@ -212,11 +176,12 @@ class Agent:
         """A question that is answered at once, after what waits."""
         self._work()
         try:
-            self._agree()
+            if self._drift:
+                self._drift.agree()
             found = answer(Session(self._router, self._intake), verb, json.loads(question))
-            if verb != "plan":
-                self._step()
-                self._watch_daemons()
+            if self._drift and verb != "plan":
+                self._drift.step()
+                self._drift.watch_daemons()
             _reply(caller, (0, json.dumps(found)))
         except (VrouterError, ValueError, KeyError) as error:
             _reply(caller, (1, str(error)))
@@ -255,7 +220,8 @@ class Agent:
         batch, self._batch = self._batch, _Batch()
         if not batch.jobs:
             return
-        self._agree()
+        if self._drift:
+            self._drift.agree()
         if not self._router.keeper.unsaved():
             self._flush_at = time.monotonic() + _FLUSH_S
         for outcome in self._router.run(list(batch.jobs.values())):
@@ -267,10 +233,11 @@ class Agent:
             for caller in batch.callers.get(outcome.file, ()):
                 _reply(caller, said)
             if outcome.faults:
-                _log(said[1])
-            if any(change.key[0] == "unit" for change in outcome.plan.changes) and hasattr(self, "_listener"):
-                self._watch_daemons()
-        self._step()
+                log(said[1])
+            if self._drift and any(change.key[0] == "unit" for change in outcome.plan.changes):
+                self._drift.watch_daemons()
+        if self._drift:
+            self._drift.step()
 
     def _flush(self) -> None:
         """Write what was deferred; a disk that takes nothing is tried again a second later."""
@@ -278,36 +245,7 @@ class Agent:
         try:
             self._router.keeper.flush()
         except VrouterError as error:
-            _log(f"cannot save yet: {error}")
-
-    def _agree(self) -> None:
-        """Before work: look at the machine if the policy is not as we left it, whether or not the news has arrived."""
-        if self._generation is not None and self._host.generation() != self._generation:
-            self._look()
-
-    def _step(self) -> None:
-        """Take our own steps of the generation as known; a step beyond them is somebody else's."""
-        if self._generation is None:
-            return
-        before, made_before = self._generation
-        self._generation = now, made = self._host.generation()
-        if now - before > made - made_before:
-            self._heard(policy=True)
-
-    def _look(self) -> None:
-        policy, self._policy_news, self._other_news = self._policy_news, False, False
-        policy |= self._host.generation() != self._generation
-        try:
-            plan = self._router.drift(policy)
-            if plan:
-                _log("\n".join(["drift: not as the databags say:", *changes_text(plan.changes_tree())]))
-            if plan and self._settings.repair:
-                self._router.converge()
-                self._watch_daemons()
-                _log("drift: repaired")
-        except VrouterError as error:
-            _log(f"drift: {error}")
-        self._generation = self._host.generation()
+            log(f"cannot save yet: {error}")
 
 
 def _reply(caller: socket.socket, answer: tuple[int, str]) -> None:
@@ -316,7 +254,3 @@ def _reply(caller: socket.socket, answer: tuple[int, str]) -> None:
         caller.settimeout(1)
         caller.sendall(f"{answer[0]}\n{answer[1]}".encode())
     caller.close()
-
-
-def _log(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

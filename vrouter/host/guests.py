@@ -123,7 +123,7 @@ def released(plan: Plan) -> list[tuple[IPv4Address, str]]:
     result = []
     for change in plan.changes:
         before, after = change.before, change.after
-        if isinstance(before, HostRecord):
-            if not isinstance(after, HostRecord) or after.mac != before.mac:
-                result.append((before.address, before.mac))
+        same = isinstance(before, HostRecord) and isinstance(after, HostRecord) and after.mac == before.mac
+        if isinstance(before, HostRecord) and not same:
+            result.append((before.address, before.mac))
     return result
