@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from vrouter.agent.background import start_in_background
 from vrouter.agent.server import Agent
 from vrouter.command import REGISTRY, Answer, answer_text
 from vrouter.embedded import request
@@ -102,12 +103,17 @@ def converge(dry_run: bool, as_json: bool) -> int:
 
 
 @cli.command()
-def agent() -> int:
+@click.option("--background", is_flag=True, help="Return when it serves, where no service manager runs.")
+def agent(background: bool) -> int:
     """Stay resident: take commands from the socket and the cache directory, keep the machine what the databags say.
 
     Example: vrouter agent
     """
-    Agent(load_settings(os.environ)).run()
+    settings = load_settings(os.environ)
+    if background:
+        start_in_background(settings)
+    else:
+        Agent(settings).run()
     return 0
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from vrouter.durable import sync_directory
 from vrouter.errors import Fault, IntakeError
+from vrouter.faults import reached
 from vrouter.model.settings import Settings
 
 BOOT = "cmd_line.json"  # honoured before any other command (contract commands 7.1, K10)
@@ -111,6 +112,7 @@ class Intake:
             os.rename(source, target)
         except OSError as error:
             raise IntakeError(f"cannot claim {name!r}: {error.strerror}") from error
+        reached("claimed")
         return Claimed(name, target)
 
     def copy_in(self, name: str, content: bytes) -> Claimed:

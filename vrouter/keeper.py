@@ -7,6 +7,7 @@ from typing import Any
 
 from vrouter.contracts import Bag
 from vrouter.errors import IntakeError, Refused, VrouterError
+from vrouter.faults import reached
 from vrouter.intake import Intake
 from vrouter.model.bag import Entry
 from vrouter.model.settings import Settings
@@ -46,6 +47,7 @@ class Keeper:
             else:
                 self._written.append(name)
                 self._store.save(self._kinds[name], self._bags[name])
+                reached("bag written")
 
     def save_again(self) -> None:
         """Write what a command had written before it was taken back. Raises BagError."""

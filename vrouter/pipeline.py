@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vrouter.errors import BagError, HostError, Refused, VrouterError
+from vrouter.faults import reached
 from vrouter.host.host import Host
 from vrouter.keeper import Keeper
 from vrouter.model.bag import Changes, Entry, effective, replaced
@@ -79,6 +80,7 @@ class Router:
                 decided[job] = self._decide(job.claimed.read())
             except VrouterError as error:
                 outcomes[job] = self.keeper.refuse(job, error)
+        reached("decided")
         try:
             self._execute(list(decided.values()))
         except VrouterError as error:
@@ -95,6 +97,7 @@ class Router:
                 self.keeper.finish(job, _changed(decision))
                 outcomes[job] = Outcome(job.claimed.name, decision.type, decision.plan)
             self._lap("archive")
+            reached("archived")
         took = time.perf_counter() - begin
         return [replace(outcomes[job], elapsed_s=took, stages_ms=dict(self._stages)) for job in jobs]
 
@@ -214,16 +217,20 @@ class Router:
         try:
             self._host.check(plan, want)
             self._lap("check")
+            reached("checked")
         except HostError:
             self._take_back(decisions)
             raise
         try:
             self._host.apply(plan, want)
             self._lap("apply")
+            reached("applied")
             self._host.verify(plan, want)
             self._lap("verify")
+            reached("verified")
             self.keeper.save([name for decision in decisions for name in _changed(decision)])
             self._lap("save")
+            reached("saved")
         except (HostError, BagError):
             self._take_back(decisions)
             self._roll_back()

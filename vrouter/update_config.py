@@ -27,6 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
     if "\n" not in name and "\0" not in name:
         answer = ask(os.environ.get("VROUTER_RUN_DIR", RUN_DIR), "update_config", name, "keep" if keep else "delete")
     if answer is None:
+        if sys.flags.no_site:  # the thin entry was started without installed packages, which the engine needs
+            import site
+
+            site.main()
         from vrouter.embedded import update_config  # only now: the engine's imports cost more than a command
 
         answer = update_config(name, keep)

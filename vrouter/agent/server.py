@@ -23,6 +23,7 @@ from vrouter.agent.drift import KINDS, Drift, log
 from vrouter.agent.sdnotify import Service
 from vrouter.command import REGISTRY, Session, answer, file_text, outcome_json
 from vrouter.errors import BagError, VrouterError
+from vrouter.faults import reached
 from vrouter.host.host import Host
 from vrouter.host.watch import CLOSE_WRITE, MOVED_TO, Watch
 from vrouter.intake import BOOT, Intake, is_command
@@ -232,6 +233,7 @@ class Agent:
                 self._answers.popitem(last=False)
             for caller in batch.callers.get(outcome.file, ()):
                 _reply(caller, said)
+            reached("answered")
             if outcome.faults:
                 log(said[1])
             if self._drift and any(change.key[0] == "unit" for change in outcome.plan.changes):

@@ -8,6 +8,7 @@ from types import TracebackType
 
 from vrouter.connections import ending
 from vrouter.errors import HostError
+from vrouter.faults import reached
 from vrouter.host import dhcp, files
 from vrouter.host.conntrack import Conntrack
 from vrouter.host.guests import Guests, released
@@ -105,16 +106,21 @@ class Host:
         what it speaks of opens nothing. Raises HostError; then a part may have been applied."""
         tagged = self._guests.has_tagged()
         self._nft.apply(plan, want)
+        reached("policy applied")
         files.apply(plan)
+        reached("files applied")
         for resource in plan.remove:
             if isinstance(resource, HostRecord):
                 self._guests.withdraw(resource)
         for resource in plan.put:
             if isinstance(resource, HostRecord):
                 self._guests.put(resource)
+        reached("guests applied")
         if any(change.key[0] in _NETLINK for change in plan.changes):
             self._netlink.apply(plan, want)
+        reached("network applied")
         self._daemons(plan, want, tagged)
+        reached("daemons applied")
         self._conntrack.end(ending(plan))
 
     def _daemons(self, plan: Plan, want: Holding, tagged: bool) -> None:
