@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from vrouter.command import REGISTRY, changes_text, outcome_text, outcomes_json, session
+from vrouter.command import REGISTRY, changes_text, outcome_text, outcomes_json, plain, session
 from vrouter.errors import BagError, Fault, Refused, VrouterError
 from vrouter.host.host import Host
 from vrouter.lab.cli import lab
@@ -133,7 +133,7 @@ def _print(outcomes: list[Outcome], as_json: bool, good: str, pending: object) -
         click.echo(json.dumps(outcomes_json(outcomes, waiting), indent=2))
         return
     for outcome in outcomes:
-        click.echo(f"{outcome.file}: {good}" if good and not outcome.faults else outcome_text(outcome))
+        click.echo(f"{plain(outcome.file)}: {good}" if good and not outcome.faults else outcome_text(outcome))
     for item in waiting:
         click.echo(f"  pending: {item.origin} waits for {item.needs}")
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from vrouter.errors import BagError, Fault
 from vrouter.features import BAGS, COMMANDS
 from vrouter.handlers import HANDLERS
 from vrouter.host.host import Host
@@ -20,36 +21,52 @@ REGISTRY = Registry(bags=BAGS, commands=COMMANDS, handlers=HANDLERS)
 
 @dataclass(frozen=True)
 class Session:
-    """One writer: the lock is held, what a dead run had claimed is finished, waiting boot arguments are taken (K10)."""
+    """One writer: the lock is held, what a dead run had claimed is finished, waiting boot arguments are taken (K10).
+
+    finished: what became of those, by the name of the file.
+    """
 
     router: Router
     intake: Intake
+    finished: Mapping[str, Outcome]
 
 
 @contextmanager
-def session(waiting: bool = True) -> Iterator[Session]:
-    """Open one. waiting: finish first what waits; not for a command that must change nothing.
+def session(waiting: bool = True, asked: str = "") -> Iterator[Session]:
+    """Open one. waiting: finish first what waits; not for a command that must change nothing. asked: the file that the
+    caller takes itself.
 
     Raises VrouterError where settings, directories, bags or machine cannot be used.
     """
     settings = load_settings(os.environ)
     intake = Intake(settings)
     with intake.locked(), Host(settings) as host:
-        router = Router(settings, REGISTRY, host)
+        try:
+            router = Router(settings, REGISTRY, host)
+        except BagError as error:
+            if asked and (claimed := intake.claim(asked)):
+                intake.refuse(claimed, "", [Fault("", "", str(error))])
+            raise
+        finished = {}
         if waiting:
             for claimed in intake.left_over():
-                router.run(claimed)
-            if intake.boot_waits() and (boot := intake.claim(BOOT)):
-                router.run(boot)
-        yield Session(router, intake)
+                finished[claimed.name] = router.run(claimed)
+            if asked != BOOT and intake.boot_waits() and (boot := intake.claim(BOOT)):
+                finished[BOOT] = router.run(boot)
+        yield Session(router, intake, finished)
+
+
+def plain(name: str) -> str:
+    """A file's name on one line: quoted where it holds control characters or bytes that are no text."""
+    return name if name.isprintable() else repr(name)
 
 
 def outcome_text(outcome: Outcome) -> str:
     """For people: what was changed, or why it was refused."""
     if outcome.faults:
-        return "\n".join([f"{outcome.file} refused:", *(f"  {fault}" for fault in outcome.faults)])
-    lines = [f"{outcome.file}: " + (f"{len(outcome.plan.changes)} changes" if outcome.plan else "nothing to change")]
-    return "\n".join([*lines, *changes_text(outcome.plan.changes_tree())])
+        return "\n".join([f"{plain(outcome.file)} refused:", *(f"  {fault}" for fault in outcome.faults)])
+    done = f"{len(outcome.plan.changes)} changes" if outcome.plan else "nothing to change"
+    return "\n".join([f"{plain(outcome.file)}: {done}", *changes_text(outcome.plan.changes_tree())])
 
 
 def changes_text(changes: Sequence[dict[str, str]]) -> Iterator[str]:

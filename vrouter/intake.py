@@ -21,6 +21,7 @@ BOOT = "cmd_line.json"  # honoured before any other command (contract commands 7
 _MOST_BYTES = 64 * 1024 * 1024
 _MOST_DONE, _MOST_REFUSED = 2000, 500
 _MOST_COMMAND_BYTES = 32 * 1024 * 1024
+_MOST_NAME_BYTES = 200  # a file system takes 255, and a name gets a UUID and suffixes
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Claimed:
             with open(self.path, "rb") as handle:
                 return handle.read(_MOST_COMMAND_BYTES + 1)
         except OSError as error:
-            raise IntakeError(f"cannot read {self.name}: {error.strerror}") from error
+            raise IntakeError(f"cannot read {self.name!r}: {error.strerror}") from error
 
 
 class Intake:
@@ -75,6 +76,8 @@ class Intake:
         """Take a command file; None when it is not there. Raises IntakeError for a name that is a path."""
         if not name or name in (".", "..") or "/" in name or "\0" in name:
             raise IntakeError(f"{name!r} is not a file name; give the name of a file in {self._cache}")
+        if len(os.fsencode(name)) > _MOST_NAME_BYTES:
+            raise IntakeError(f"{name[:40]!r}... is longer than {_MOST_NAME_BYTES} bytes")
         source, target = self._cache / name, self._claimed / name
         try:
             if not source.is_file() or source.is_symlink():
@@ -86,11 +89,12 @@ class Intake:
 
     def copy_in(self, path: str) -> Claimed:
         """A copy of an operator's file, claimed under a name of its own; the original stays. Raises IntakeError."""
-        name = f"{os.path.basename(path)}.{uuid.uuid4()}"
+        base = os.fsencode(os.path.basename(path))[: _MOST_NAME_BYTES - 40]
+        name = f"{os.fsdecode(base)}.{uuid.uuid4()}"
         try:
             shutil.copyfile(path, self._claimed / name)
         except OSError as error:
-            raise IntakeError(f"cannot read {path}: {error.strerror}") from error
+            raise IntakeError(f"cannot read {path!r}: {error.strerror}") from error
         return Claimed(name, self._claimed / name)
 
     def was_done(self, name: str) -> bool:
@@ -122,7 +126,7 @@ class Intake:
             (self._failed / f"{claimed.name}.error").unlink(missing_ok=True)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            raise IntakeError(f"cannot archive {claimed.name}: {error.strerror}") from error
+            raise IntakeError(f"cannot archive {claimed.name!r}: {error.strerror}") from error
         self.discard(claimed)
         _bounded(self._done, _MOST_DONE)
 
@@ -146,7 +150,7 @@ class Intake:
             os.chmod(claimed.path, 0o600)
             os.replace(claimed.path, self._failed / claimed.name)
         except OSError as error:
-            raise IntakeError(f"cannot keep the refused {claimed.name}: {error.strerror}") from error
+            raise IntakeError(f"cannot keep the refused {claimed.name!r}: {error.strerror}") from error
         _bounded(self._failed, _MOST_REFUSED)
 
 

@@ -21,7 +21,7 @@ from vrouter.model.settings import Settings
 from vrouter.pending import Pending, pending
 from vrouter.plan import Plan, diff
 from vrouter.store import Store
-from vrouter.validate import parse_document, validate
+from vrouter.validate import ParsedDocument, parse_document, validate
 from vrouter.wanted import Wanted
 
 
@@ -84,8 +84,9 @@ class Router:
         start = time.perf_counter()
         type = ""
         try:
-            document, type = self._read(claimed.read())
-            decision = self._decide(document, type, wait=True)
+            parsed = parse_document(claimed.read())
+            type = parsed.type
+            decision = self._decide(parsed, wait=True)
             self._execute(decision)
             if keep:
                 self._intake.archive(claimed)
@@ -101,8 +102,9 @@ class Router:
         """What `run` would do; machine and disk stay as they are, this Router goes on as if it had been done."""
         type = ""
         try:
-            document, type = self._read(content)
-            decision = self._decide(document, type, wait=False)
+            parsed = parse_document(content)
+            type = parsed.type
+            decision = self._decide(parsed, wait=False)
         except VrouterError as error:
             faults = error.faults if isinstance(error, Refused) else (Fault("", "", str(error)),)
             return Outcome(name, type, faults=faults)
@@ -124,14 +126,10 @@ class Router:
         """What is saved and waits for an address, a device or a subnet (design 4a)."""
         return tuple(pending(self._wanted.intents(), self._machine))
 
-    def _read(self, content: bytes) -> tuple[Any, str]:
-        parsed = parse_document(content)
+    def _decide(self, parsed: ParsedDocument, wait: bool) -> _Decision:
         validate(parsed.document, parsed.type)
-        return parsed.document, parsed.type
-
-    def _decide(self, document: Any, type: str, wait: bool) -> _Decision:
-        command = self._registry.commands[type]
-        merged = command.merge(document, {name: self._bags[name] for name in command.bags}, self._machine)
+        command = self._registry.commands[parsed.type]
+        merged = command.merge(parsed.document, {name: self._bags[name] for name in command.bags}, self._machine)
         changes = {name: effective(self._bags[name], change) for name, change in merged.items()}
         after = {
             (name, key): self._asked(name, entry) if entry else ()
@@ -142,7 +140,7 @@ class Router:
         missing = {device for device in missing if not self._machine.has(device)}
         if missing and wait:
             self._start(self._host, tuple(sorted(missing)))
-            return self._decide(document, type, wait=False)
+            return self._decide(parsed, wait=False)
         before = {
             (name, key): self._asked(name, old) if (old := self._bags[name].get(key)) else () for name, key in after
         }
@@ -154,7 +152,7 @@ class Router:
             self._wanted.change(before)
             raise
         plan = diff(self._have, want, touched if self._settled else None)
-        return _Decision(type, changes, before, plan)
+        return _Decision(parsed.type, changes, before, plan)
 
     def _asked(self, bag: str, entry: Entry) -> tuple[Intent, ...]:
         return tuple(self._registry.bags[bag].desired(entry, self._machine))
@@ -188,14 +186,15 @@ class Router:
     def _roll_back(self, decision: _Decision, error: VrouterError) -> None:
         """Back to what the saved bags describe, whatever part of the plan was applied."""
         self._wanted.change(decision.before)
-        for name, change in decision.changes.items():
-            if change and isinstance(error, BagError):
-                self._store.save(self._registry.bags[name], self._bags[name])
+        self._settled = False
         want = self._wanted.resources
         self._have = self._host.observe(want)
         plan = diff(self._have, want)
         self._host.apply(plan, want)
         self._have, self._settled = plan.applied(self._have), True
+        for name, change in decision.changes.items():
+            if change and isinstance(error, BagError):
+                self._store.save(self._registry.bags[name], self._bags[name])
 
 
 def close(registry: Registry, host: Host) -> Plan:

@@ -53,7 +53,7 @@ class Store:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with open(descriptor, "wb") as handle:
-                handle.write(text.encode(errors="surrogateescape"))
+                handle.write(text.encode(errors="surrogatepass"))
                 handle.flush()
                 os.fsync(descriptor)
             os.replace(temporary, path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from vrouter.command import outcome_text, session
+from vrouter.command import outcome_text, plain, session
 from vrouter.errors import VrouterError
 
 USAGE = """usage: update_config FILE [false]
@@ -28,17 +28,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(name: str, keep: bool) -> int:
-    with session() as open_session:
+    with session(asked=name) as open_session:
         intake = open_session.intake
         claimed = intake.claim(name)
-        if claimed is None:
-            # Taken before: by a run that died, as waiting boot arguments, or by an earlier call (contract 2.2).
+        outcome = open_session.router.run(claimed, keep) if claimed else open_session.finished.get(name)
+        if outcome is None:
             if intake.was_done(name):
-                return 0
+                return 0  # by an earlier call (contract commands 7.1, K3)
             why = intake.was_refused(name)
-            print(f"{name} was refused:\n{why}" if why else f"{name}: no such file in the cache", file=sys.stderr)
+            shown = plain(name)
+            print(f"{shown} was refused:\n{why}" if why else f"{shown}: no such file in the cache", file=sys.stderr)
             return 1
-        outcome = open_session.router.run(claimed, keep)
         if outcome.faults:
             print(outcome_text(outcome), file=sys.stderr)
         return 1 if outcome.faults else 0

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 
 from vrouter.host import files
 from vrouter.model.resources import File, HostRecord, Key, Resource
 from vrouter.model.settings import Settings
+from vrouter.model.values import Mac
 from vrouter.plan import Plan
 
 DIRECTORIES = ("names", "leases", "tagged", "options")
@@ -75,12 +77,16 @@ class Guests:
 
 
 def released(plan: Plan) -> list[tuple[IPv4Address, str]]:
-    """Leases that ended with the plan: address and MAC of every entry that lost or changed them (DH-10)."""
+    """Leases that ended with the plan: address and MAC of every entry that lost or changed them (DH-10).
+
+    A line that foreign hands wrote may begin with anything: no lease was given for what is no MAC.
+    """
     result = []
     for change in plan.changes:
         before, after = change.before, change.after
         if isinstance(before, HostRecord):
             mac = before.lease.partition(",")[0]
-            if not isinstance(after, HostRecord) or after.lease.partition(",")[0] != mac:
-                result.append((before.address, mac))
+            with suppress(ValueError):
+                if not isinstance(after, HostRecord) or after.lease.partition(",")[0] != Mac(mac):
+                    result.append((before.address, mac))
     return result
