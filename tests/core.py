@@ -70,7 +70,9 @@ class Core:
 
     def change(self, changes: Mapping[str, Changes]) -> set[Key]:
         """Take changes of bags; the keys whose resource may have changed."""
-        asked = {(name, key): self.asked(name, entry) for name, change in changes.items() for key, entry in change.items()}
+        asked = {
+            (name, key): self.asked(name, entry) for name, change in changes.items() for key, entry in change.items()
+        }
         for name, change in changes.items():
             self.bags[name] = updated(self.bags[name], change)
         return self.wanted.change(asked)
@@ -94,7 +96,11 @@ class Core:
             if self.bags[name]
         }
         files = {f"files{r.path}": r.text for r in resources if isinstance(r, File)}
-        hosts = [f"{r.address}{' tagged' if r.tagged else ''}\n  {r.lease}\n  {r.names}" for r in resources if isinstance(r, HostRecord)]
+        hosts = [
+            f"{r.address}{' tagged' if r.tagged else ''}\n  {r.lease}\n  {r.names}"
+            for r in resources
+            if isinstance(r, HostRecord)
+        ]
         waiting = [f"{item.origin} needs {item.needs}" for item in pending(self.wanted.intents(), self.machine)]
         texts = {
             "elements.nft": _lines(_elements(resources)),

@@ -134,15 +134,18 @@ def _rule(id: int, protocol: str, ports: list[int], rest: Json) -> Json:
     return {"id": id, "protocol": protocol, "traffic_type": "Ingress", **ranged, **rest}
 
 
-_ports = st.lists(st.sampled_from([22, 80, 85, 95]), min_size=2, max_size=2) | st.just([])
-_lists = listed(st.sampled_from(CIDRS), 3)
+_ports: SearchStrategy[list[int]] = st.lists(st.sampled_from([22, 80, 85, 95]), min_size=2, max_size=2) | st.just([])
+_lists: SearchStrategy[list[str]] = listed(st.sampled_from(CIDRS), 3)
 rules: SearchStrategy[Json] = st.builds(
     _rule,
     st.integers(0, 5),
     st.sampled_from(["tcp", "udp", "icmp", "all"]),
     _ports,
     st.fixed_dictionaries(
-        {"src_ip": st.sampled_from(PUBLIC[:3]), "source_cidr_list": _lists, "revoked": st.sampled_from([False, False, True])},
+        {
+            "src_ip": st.sampled_from(PUBLIC[:3]), "source_cidr_list": _lists,
+            "revoked": st.sampled_from([False, False, True]),
+        },
         optional={
             "traffic_type": st.just("Egress"), "dest_cidr_list": _lists, "default_egress_policy": flags,
             "icmp_type": st.sampled_from([-1, 3, 8]), "icmp_code": st.sampled_from([-1, 0, 4]),
@@ -197,4 +200,9 @@ COMMANDS: dict[str, SearchStrategy[Json]] = {
     "staticnatrules": static_nats,
 }
 commands = st.one_of(*COMMANDS.values())
-histories = st.lists(commands, max_size=7)
+BUILT: tuple[Json, ...] = (
+    {"type": "cmdline", "cmd_line": {"type": "router", "eth0ip": "10.1.1.1", "eth0mask": MASK}},
+    {"type": "ips", "ip_address": [_address(public_ip, {"has_gateway": True}) for public_ip in PUBLIC]},
+)
+histories = st.builds(lambda built, more: [*built, *more], st.sampled_from([(), BUILT]), st.lists(commands, max_size=7))
+"""Commands one after the other, to an empty router or to one that has its addresses."""

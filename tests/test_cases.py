@@ -1,7 +1,8 @@
 """Golden cases of the whole pure core: command files in, all that the router holds out, compared both ways.
 
 A case is a directory: `machine.json` (its devices), `commands/`, `bags/` where it starts from saved databags, and
-`expected/`, which `pytest --update` writes. `cases/policy.nft` is the part of the packet policy that no command changes.
+`expected/`, which `pytest --update` writes. `cases/policy.nft` is the part of the packet policy that no command
+changes.
 """
 
 from __future__ import annotations

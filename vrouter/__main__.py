@@ -14,7 +14,7 @@ import click
 
 from vrouter.agent.background import start_in_background
 from vrouter.agent.server import Agent
-from vrouter.command import REGISTRY, Answer, answer_text
+from vrouter.command import REGISTRY, Answer, answer_text, plain
 from vrouter.embedded import request
 from vrouter.errors import BagError, Fault, Refused, VrouterError
 from vrouter.host.host import Host
@@ -52,7 +52,9 @@ def validate_files(files: tuple[str, ...], as_json: bool) -> int:
         click.echo(json.dumps({"files": found}, indent=2))
     for file in [] if as_json else found:
         faults = [f"  {Fault(**fault)}" for fault in file["faults"]]
-        click.echo("\n".join([f"{file['file']} refused:", *faults]) if faults else f"{file['file']}: valid")
+        click.echo(
+            "\n".join([f"{plain(file['file'])} refused:", *faults]) if faults else f"{plain(file['file'])}: valid"
+        )
     return FAILED if any(file["refused"] for file in found) else 0
 
 
@@ -140,7 +142,7 @@ def _content(name: str) -> bytes:
     try:
         return Path(name).read_bytes()
     except OSError as error:
-        raise VrouterError(f"cannot read {name}: {error.strerror}") from error
+        raise VrouterError(f"cannot read {name!r}: {error.strerror}") from error
 
 
 def _status(found: Answer) -> int:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from vrouter.errors import Fault, VrouterError
+from vrouter.errors import BagError, Fault, VrouterError
 from vrouter.features import BAGS, COMMANDS
 from vrouter.handlers import HANDLERS
 from vrouter.host.host import Host
@@ -27,27 +27,43 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True)
 class Session:
-    """One writer: the lock is held, what a dead run had claimed is finished, waiting boot arguments are taken (K10)."""
+    """One writer: the lock is held, what a dead run had claimed is finished, waiting boot arguments are taken (K10).
+
+    finished: what became of those, by the name of the file.
+    """
 
     router: Router
     intake: Intake
+    finished: Mapping[str, Outcome] = field(default_factory=dict)
 
 
 @contextmanager
-def session(settings: Settings, waiting: bool = True) -> Iterator[Session]:
-    """Open one. waiting: finish first what waits; not for a command that must change nothing.
+def session(settings: Settings, waiting: bool = True, asked: str = "") -> Iterator[Session]:
+    """Open one. waiting: finish first what waits; not for a command that must change nothing. asked: the file that the
+    caller takes itself.
 
     Raises VrouterError where directories, bags or machine cannot be used.
     """
     intake = Intake(settings)
     with intake.locked(), Host(settings) as host:
-        router = Router(settings, REGISTRY, host)
+        try:
+            router = Router(settings, REGISTRY, host)
+        except BagError as error:
+            if asked and (claimed := intake.claim(asked)):
+                intake.refuse(claimed, "", [Fault("", "", str(error))])
+            raise
+        finished: dict[str, Outcome] = {}
         if waiting:
             for claimed in intake.left_over():
-                router.run([Job(claimed)])
-            if intake.boot_waits() and (boot := intake.claim(BOOT)):
-                router.run([Job(boot)])
-        yield Session(router, intake)
+                (finished[claimed.name],) = router.run([Job(claimed)])
+            if asked != BOOT and intake.boot_waits() and (boot := intake.claim(BOOT)):
+                (finished[BOOT],) = router.run([Job(boot)])
+        yield Session(router, intake, finished)
+
+
+def plain(name: str) -> str:
+    """A file's name on one line: quoted where it holds control characters or bytes that are no text."""
+    return name if name.isprintable() else repr(name)
 
 
 def answer(current: Session, verb: str, question: Answer) -> Answer:
@@ -109,8 +125,8 @@ def answer_text(found: Answer) -> str:
 def file_text(file: Mapping[str, Any]) -> str:
     """What became of one file: refused with its faults, or how much it changes."""
     if file["refused"]:
-        return "\n".join([f"{file['file']} refused:", *(f"  {Fault(**fault)}" for fault in file["faults"])])
-    return f"{file['file']}: " + (f"{file['changes']} changes" if file["changes"] else "nothing to change")
+        return "\n".join([f"{plain(file['file'])} refused:", *(f"  {Fault(**fault)}" for fault in file["faults"])])
+    return f"{plain(file['file'])}: " + (f"{file['changes']} changes" if file["changes"] else "nothing to change")
 
 
 def changes_text(changes: Sequence[Mapping[str, str]]) -> Iterator[str]:

@@ -24,11 +24,11 @@ def update_config(name: str, keep: bool) -> tuple[int, str]:
         said = _agent(settings, "update_config", name, "keep" if keep else "delete")
         if said is not None:
             return said
-        with session(settings) as current:
+        with session(settings, asked=name) as current:
             claimed = current.intake.claim(name)
-            if claimed is None:
+            outcome = current.router.run([Job(claimed, keep)])[0] if claimed else current.finished.get(name)
+            if outcome is None:
                 return current.intake.earlier_answer(name)
-            (outcome,) = current.router.run([Job(claimed, keep)])
             return (1, file_text(outcome_json(outcome))) if outcome.faults else (0, "")
     except VrouterError as error:
         return 1, f"update_config: {error}"

@@ -26,6 +26,7 @@ BOOT = "cmd_line.json"  # honoured before any other command (contract commands 7
 _MOST_BYTES = 64 * 1024 * 1024
 _MOST_DONE, _MOST_REFUSED = 2000, 500
 _MOST_COMMAND_BYTES = 32 * 1024 * 1024
+_MOST_NAME_BYTES = 200  # a file system takes 255, and a name gets a UUID and suffixes
 
 
 def is_command(name: str) -> bool:
@@ -46,7 +47,7 @@ class Claimed:
             with open(self.path, "rb") as handle:
                 return handle.read(_MOST_COMMAND_BYTES + 1)
         except OSError as error:
-            raise IntakeError(f"cannot read {self.name}: {error.strerror}") from error
+            raise IntakeError(f"cannot read {self.name!r}: {error.strerror}") from error
 
 
 class Intake:
@@ -105,6 +106,8 @@ class Intake:
         """Take a command file; None when it is not there. Raises IntakeError for a name that is a path."""
         if not name or name in (".", "..") or "/" in name or "\0" in name:
             raise IntakeError(f"{name!r} is not a file name; give the name of a file in {self._cache}")
+        if len(os.fsencode(name)) > _MOST_NAME_BYTES:
+            raise IntakeError(f"{name[:40]!r}... is longer than {_MOST_NAME_BYTES} bytes")
         source, target = self._cache / name, self._claimed / name
         try:
             if not source.is_file() or source.is_symlink():
@@ -117,13 +120,14 @@ class Intake:
 
     def copy_in(self, name: str, content: bytes) -> Claimed:
         """An operator's command, claimed under a name of its own; the original stays. Raises IntakeError."""
-        name = f"{os.path.basename(name)}.{uuid.uuid4()}"
+        base = os.fsencode(os.path.basename(name))[: _MOST_NAME_BYTES - 40]
+        name = f"{os.fsdecode(base)}.{uuid.uuid4()}"
         try:
             descriptor = os.open(self._claimed / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(descriptor, "wb") as handle:
                 handle.write(content)
         except OSError as error:
-            raise IntakeError(f"cannot copy {name} into {self._claimed}: {error.strerror}") from error
+            raise IntakeError(f"cannot copy {name!r} into {self._claimed}: {error.strerror}") from error
         return Claimed(name, self._claimed / name)
 
     def was_done(self, name: str) -> bool:
@@ -143,7 +147,8 @@ class Intake:
         if self.was_done(name):
             return 0, ""
         why = self.was_refused(name)
-        return 1, f"{name} was refused:\n{why}" if why else f"{name}: no such file in the cache"
+        shown = name if name.isprintable() else repr(name)
+        return 1, f"{shown} was refused:\n{why}" if why else f"{shown}: no such file in the cache"
 
     def forget(self, name: str) -> None:
         """Delete the archived copy of a command whose caller said so late (`false`)."""
@@ -167,7 +172,7 @@ class Intake:
             (self._failed / f"{claimed.name}.error").unlink(missing_ok=True)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            raise IntakeError(f"cannot archive {claimed.name}: {error.strerror}") from error
+            raise IntakeError(f"cannot archive {claimed.name!r}: {error.strerror}") from error
         self.discard(claimed)
         self._kept.added(target)
 
@@ -178,7 +183,7 @@ class Intake:
                 os.fsync(handle.fileno())
             sync_directory(self._claimed)
         except OSError as error:
-            raise IntakeError(f"cannot keep {claimed.name}: {error.strerror}") from error
+            raise IntakeError(f"cannot keep {claimed.name!r}: {error.strerror}") from error
 
     def is_unfinished(self, name: str) -> bool:
         """Whether a command of that name is claimed and not archived yet."""

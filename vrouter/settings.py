@@ -45,8 +45,10 @@ def _with(settings: Settings, where: str, key: str, value: object) -> Settings:
     elif key == "device_wait_s":
         try:
             value = float(str(value))
+            if not 0 <= value <= 3600:
+                raise ValueError
         except ValueError:
-            raise SettingsError(f"{where}: {key} is {value!r}, not a number of seconds") from None
+            raise SettingsError(f"{where}: {key} is {value!r}, not a number of seconds up to 3600") from None
     elif not (isinstance(value, str) and value.startswith("/") and value.isprintable()):
         raise SettingsError(f"{where}: {key} is {value!r}, not an absolute path")
     return replace(settings, **{key: value})  # type: ignore[arg-type]  # the key was checked against the fields

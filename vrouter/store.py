@@ -32,7 +32,7 @@ class Store:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise BagError(f"cannot read databag {path}: {error.strerror}") from error
+            raise BagError(f"cannot read databag {path}: {error}") from error
         try:
             found = orjson.loads(text)
             if not isinstance(found, dict):
@@ -60,9 +60,9 @@ class Store:
                 os.fsync(descriptor)
             os.replace(temporary, path)
             sync_directory(self._directory)
-        except OSError as error:
+        except (OSError, TypeError) as error:
             temporary.unlink(missing_ok=True)
-            raise BagError(f"cannot write databag {path}: {error.strerror}") from error
+            raise BagError(f"cannot write databag {path}: {error}") from error
 
     def _path(self, bag: Bag[Any]) -> Path:
         return self._directory / f"{bag.name}.json"

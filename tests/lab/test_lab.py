@@ -113,10 +113,10 @@ def test_up_list_exec_down() -> None:
     begin = time.monotonic()
     up = command("up", "isolated", "--name", name)
     took_s = time.monotonic() - begin
-    assert up.returncode == 0, up.stderr
-    assert f"vrouter lab exec {name} router" in up.stdout.decode()
-    assert took_s < 5, "about one on an idle machine"
     try:
+        assert up.returncode == 0, up.stderr
+        assert f"vrouter lab exec {name} router" in up.stdout.decode()
+        assert took_s < 20, "less than one on an idle machine"
         again = command("up", "isolated", "--name", name)
         assert again.returncode == 1
         assert f"lab {name} is up already" in again.stderr.decode()
@@ -141,6 +141,8 @@ def test_exec_passes_everything_through(lab: Lab) -> None:
     assert command("exec", lab.name, "guest1", "--", "ls", "-d", "--", "/").stdout == b"/\n"
     assert command("exec", lab.name, "guest1", "--", "sh", "-c", "kill -9 $$").returncode == 128 + 9
     assert command("exec", lab.name, "guest1", "--", "sh", "-c", "kill -TERM $$").returncode == 128 + 15
+    blocked = command("exec", lab.name, "guest1", "--", "grep", "SigBlk:", "/proc/self/status").stdout.split()[1]
+    assert int(blocked, 16) == 0
     assert command("exec", lab.name, "guest1", "--", "no-such-command").returncode == 127
     assert command("exec", lab.name, "guest1", "--", "/etc/hosts").returncode == 126
     assert command("exec", lab.name, "guest1", "--", "sh", "-c", "echo $PATH; pwd; hostname").stdout == (
@@ -151,14 +153,17 @@ def test_exec_passes_everything_through(lab: Lab) -> None:
     assert "has no node 'guest77'" in unknown.stderr.decode()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_exec_and_its_command_end_together(lab: Lab, number: signal.Signals) -> None:
     script = [*LAB, "exec", lab.name, "guest1", "--", "sh", "-c", "echo ready; exec sleep 4712"]
     with subprocess.Popen(script, stdout=subprocess.PIPE, cwd=CHECKOUT) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(number)
-        assert process.wait() == (-number if number == signal.SIGKILL else 128 + number)
+        try:
+            assert process.wait(30) == (-number if number == signal.SIGKILL else 128 + number)
+        finally:
+            process.kill()
     for _ in until("the command ended"):
         if lab.run("guest1", ["pgrep", "-x", "-f", "sleep 4712"]).returncode == 1:
             break
@@ -168,9 +173,9 @@ def test_two_labs_side_by_side() -> None:
     """Names where one begins with the other, started at the same moment."""
     names = [f"{NAME}-a", f"{NAME}-ab"]
     starts = [subprocess.Popen([*LAB, "up", "isolated", "--name", name], cwd=CHECKOUT) for name in names]
-    assert [start.wait(60) for start in starts] == [0, 0]
-    first, second = (Lab.open(name) for name in names)
     try:
+        assert [start.wait(60) for start in starts] == [0, 0]
+        first, second = (Lab.open(name) for name in names)
         assert not namespaces_of(first) & namespaces_of(second)
         first.put("router", "/etc/cloudstack/ips.json", b"{}")
         assert second.run("router", ["ls", "/etc/cloudstack"]).stdout == ""
@@ -179,8 +184,8 @@ def test_two_labs_side_by_side() -> None:
         assert second.complete()
         assert second.run("public2", ["curl", "-sS", "http://203.0.113.11"], check=True).stdout == "198.51.100.12\n"
     finally:
-        first.down()
-        second.down()
+        for name in names:
+            labs.end(name)
     assert left_over(names[1]) == []
 
 
@@ -194,7 +199,10 @@ def test_an_interrupted_start_takes_everything_down(own_root: Path, number: sign
                 break
         time.sleep(after_s)
         process.send_signal(number)
-        assert process.wait(30) != 0
+        try:
+            assert process.wait(30) != 0
+        finally:
+            process.kill()
     assert left_over(name) == []
     assert not own_root.exists()
 
@@ -215,11 +223,11 @@ def test_down_all_after_a_killed_start_leaves_nothing(own_root: Path, after_s: f
 
 def test_down_finds_boxes_without_any_file() -> None:
     name = f"{NAME}-lost"
-    lab = Lab.up("isolated", name)
-    state.remove(name)
-    assert name in labs.names()
-    assert lab.complete()
-    assert command("down", name).returncode == 0
+    with Lab.up("isolated", name) as lab:
+        state.remove(name)
+        assert name in labs.names()
+        assert lab.complete()
+        assert command("down", name).returncode == 0
     assert left_over(name) == []
 
 

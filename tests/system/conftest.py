@@ -48,10 +48,13 @@ def built() -> Iterator[Router]:
         yield router
 
 
-@pytest.fixture(scope="module")
-def router(built: Router) -> Iterator[Router]:
-    """The shared router, for tests that use ports, ids and names of their own and take them away again."""
-    with warm(built) as router:
+@pytest.fixture(scope="session")
+def router() -> Iterator[Router]:
+    """One router that serves the isolated example, for all tests that use ports, ids and names of their own, and take
+    them away again."""
+    with _lab() as lab, warm(_built(lab)) as router:
+        for guest in ("guest1", "guest2", "guest3"):
+            assert router.lease(guest), f"{guest} got no lease"
         yield router
 
 

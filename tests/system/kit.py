@@ -141,8 +141,9 @@ class Router:
         return self.lab.run(node, argv).returncode == 0
 
     def dig(self, node: str, *query: str) -> list[str]:
-        """The short answers to a DNS query."""
-        return self.sh(node, "dig", "+short", "+time=1", "+tries=1", *query, ok=False).split()
+        """The short answers to a DNS query; none when nothing answers, of which dig complains in lines of `;`."""
+        lines = self.sh(node, "dig", "+short", "+time=1", "+tries=1", *query, ok=False).splitlines()
+        return [word for line in lines if not line.startswith(";") for word in line.split()]
 
     def lease(self, guest: str) -> dict[str, str]:
         """What a guest's DHCP client gets now: its variables; empty when no lease is given."""

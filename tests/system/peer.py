@@ -2,10 +2,10 @@
 
 reach LIMIT_S TARGET...   ask every target at once; a JSON object of their answers
 serve SPEC...             answer on `tcp PORT`, `udp PORT`, `ip PROTOCOL` until killed; says `up` first
-dhcp DEVICE MAC LAST HEX  one DHCP exchange up to LAST (`offer` or `ack`); HEX: options to add; a JSON object of the answer
+dhcp DEVICE MAC LAST HEX  one DHCP exchange up to LAST (`offer`, `ack`) with options HEX; a JSON object of the answer
 leases DEVICE COUNT       a lease for each of COUNT MAC addresses 02:aa:..; prints how many were given
 knock ADDRESS PORT        TCP connections one after the other until stdin ends; prints how many failed, of how many
-ask SERVER NAME ADDRESS   DNS queries one after the other until stdin ends; prints how many were not ADDRESS, of how many
+ask SERVER NAME ADDRESS   DNS queries one after the other until stdin ends; prints how many failed, of how many
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(word: str, arguments: list[str]) -> None:
             _loop(word, arguments)
 
 
-# -- questions ----------------------------------------------------------------------------------------------------------
+# questions
 
 
 def _reach(limit_s: float, targets: list[str]) -> dict[str, str]:
@@ -112,7 +112,7 @@ def _checksum(data: bytes) -> int:
     return ~(total + (total >> 16)) & 0xFFFF
 
 
-# -- answers ------------------------------------------------------------------------------------------------------------
+# answers
 
 
 def _serve(specs: list[str]) -> None:
@@ -150,31 +150,30 @@ def _answer_all(peer: socket.socket, number: str) -> None:
         peer.sendto(f"{address[0]} {number}".encode(), address)
 
 
-# -- DHCP ---------------------------------------------------------------------------------------------------------------
+# DHCP
 
 
 def _exchange(device: str, mac: str, request: bool, more: bytes) -> dict[str, str]:
     """Options of the answer as hexadecimal text by their code, and its address as `ip`; empty when none comes."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
-        udp.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         udp.bind(("", 68))
-        found = _ask_dhcp(udp, mac, b"\x35\x01\x01" + more, _OFFER)
+        found = _ask_dhcp(udp, device, mac, b"\x35\x01\x01" + more, _OFFER)
         if not found or not request:
             return found
         wanted = struct.pack("!BB4sBB4s", _ASKED, 4, socket.inet_aton(found["ip"]), _SERVER, 4,
                              bytes.fromhex(found[str(_SERVER)]))  # fmt: skip
-        return _ask_dhcp(udp, mac, b"\x35\x01\x03" + wanted + more, _ACK)
+        return _ask_dhcp(udp, device, mac, b"\x35\x01\x03" + wanted + more, _ACK)
 
 
-def _ask_dhcp(udp: socket.socket, mac: str, options: bytes, kind: int) -> dict[str, str]:
+def _ask_dhcp(udp: socket.socket, device: str, mac: str, options: bytes, kind: int) -> dict[str, str]:
     number = os.urandom(4)
     hardware = bytes.fromhex(mac.replace(":", ""))
     wishes = bytes((_WISHES, 7, 1, 3, 6, 12, 15, 26, 121)) if not options.count(b"\x37") else b""
     head = struct.pack("!BBBB4sHH16s16s192s", 1, 1, 6, 0, number, 0, 0x8000, b"", hardware, b"")
     for _ in range(2):
-        udp.sendto(head + _COOKIE + options + wishes + b"\xff", ("255.255.255.255", 67))
+        _broadcast(device, head + _COOKIE + options + wishes + b"\xff")
         end = time.monotonic() + 0.6
         while select.select([udp], [], [], max(0.0, end - time.monotonic()))[0]:
             data = udp.recv(4096)
@@ -182,6 +181,15 @@ def _ask_dhcp(udp: socket.socket, mac: str, options: bytes, kind: int) -> dict[s
             if data[4:8] == number and int(found.get(str(_MESSAGE), "0"), 16) == kind:
                 return found | {"ip": socket.inet_ntoa(data[16:20])}
     return {}
+
+
+def _broadcast(device: str, body: bytes) -> None:
+    """From 0.0.0.0, whatever addresses the node has (RFC 2131, section 4.1)."""
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28 + len(body), 0, 0, 64, 17, 0, b"", b"\xff" * 4)
+    header = header[:10] + struct.pack("!H", _checksum(header)) + header[12:]
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as raw:
+        udp = struct.pack("!HHHH", 68, 67, 8 + len(body), 0)
+        raw.sendto(header + udp + body, (device, 0x0800, 0, 0, b"\xff" * 6))
 
 
 def _options(data: bytes) -> dict[str, str]:
@@ -195,7 +203,7 @@ def _options(data: bytes) -> dict[str, str]:
     return found
 
 
-# -- loops --------------------------------------------------------------------------------------------------------------
+# loops
 
 
 def _loop(word: str, arguments: list[str]) -> None:
@@ -204,6 +212,7 @@ def _loop(word: str, arguments: list[str]) -> None:
     while not select.select([sys.stdin], [], [], 0)[0]:
         good = _connects(arguments) if word == "knock" else _resolves(arguments)
         count, failed = count + 1, failed + (not good)
+        time.sleep(0.002)  # a server that cannot keep up would be the one to blame
     print(failed, count, flush=True)
 
 

@@ -115,7 +115,9 @@ def _running(router: Router, node: str, *argv: str) -> Iterator[subprocess.Popen
         process.communicate()
 
 
-def dhcp(router: Router, node: str, mac: str, *, device: str = "eth0", last: str = "offer", more: bytes = b"") -> dict[str, str]:
+def dhcp(
+    router: Router, node: str, mac: str, *, device: str = "eth0", last: str = "offer", more: bytes = b""
+) -> dict[str, str]:
     """The options that a MAC is offered (or, with last="ack", given), in hexadecimal by their code, and the address
     as `ip`; empty when nobody answers. more: options to send. The node's own addresses stay as they are."""
     text = router.sh(node, *PEER, "dhcp", device, mac, last, more.hex())

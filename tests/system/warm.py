@@ -1,7 +1,7 @@
 """The command `vrouter` without the start of its interpreter: a process that has imported it and forks for each call.
 
-`warm.py CHECKOUT` in the router: one call a line on stdin, a JSON list of arguments; its answer a line on stdout, a JSON
-list of exit status, stdout and stderr. The same code runs as in a process of its own.
+`warm.py CHECKOUT` in the router: one call a line on stdin, a JSON list of arguments; its answer a line on stdout, a
+JSON list of exit status, stdout and stderr. The same code runs as in a process of its own.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Capture:
         )
         self._router.sh(self._node, "python3", "-c", script, self._device)
         assert eventually(lambda: sum(_MARKER in line for line in self._seen) >= self._markers), self._seen
-        kept = [line for line in self._seen if _MARKER not in line and "listening on" not in line]
+        kept = [line for line in self._seen if not any(text in line for text in (_MARKER, "tcpdump:", "listening on", "\t0x"))]
         return [line for line in kept if all(text in line for text in texts)]
 
     def close(self) -> None:
@@ -162,3 +162,16 @@ def counter(router: Router, name: str) -> int:
 def connections(router: Router, *options: str) -> list[str]:
     """The tracked connections that `conntrack -L` lists."""
     return router.sh("router", "conntrack", "-L", *options).splitlines()
+
+
+@contextmanager
+def running(router: Router, node: str, script: str, *argv: str) -> Iterator[None]:
+    """A Python script that runs in a node as long as the block lasts; it says `up` when it is ready."""
+    process = router.lab.popen(node, ("python3", "-c", script, *argv), stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == b"up"
+        yield
+    finally:
+        process.kill()
+        process.communicate()

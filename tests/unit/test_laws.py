@@ -163,7 +163,8 @@ def test_a_reference_bag_loads_without_loss(history: list[Document], with_id: bo
     saved["dhcpentry"]["10.1.1.98"] = {"remove": True, "mac_address": "02:00:4c:01:00:98", "ipv4_address": "10.1.1.98"}
     saved["forwardingrules"]["192.0.2.99"] = []
     saved["guestnetwork"]["eth9"] = []
-    saved["ips"]["ethNone"] = saved["ips"].get("ethNone", []) + [{"public_ip": "203.0.113.99", "netmask": "255.255.255.0"}]
+    nowhere = {"public_ip": "203.0.113.99", "netmask": "255.255.255.0"}
+    saved["ips"]["ethNone"] = [*saved["ips"].get("ethNone", []), nowhere]
     again = Core(MACHINE, saved)
     for name in BAGS:
         assert core.bags[name].keys() <= again.bags[name].keys()

@@ -46,12 +46,13 @@ def merge(document: JsonObject, bags: Bags, machine: Machine) -> Mapping[str, Ch
     """`cmdline.config` is replaced whole; each NIC with an address becomes an entry of `ips`.
 
     An address that `ips` knows better (its NAT flags, its MAC) is kept as it is, so that a repeat takes nothing away.
-    Raises Refused for a router kind that waits for its issue, and for a NIC address without its mask.
+    Raises Refused for a router kind that waits for its issue, for a NIC address without its mask, and for
+    one address on two NICs.
     """
     sent = document["cmd_line"]
     assert isinstance(sent, dict)  # the schema says so
     boot = BootArguments({**sent, "redundant_router": "true" if "redundant_router" in sent else "false"})
-    faults = _unsupported(boot) + _incomplete(boot)
+    faults = _unsupported(boot) + _incomplete(boot) + _repeated(boot)
     if faults:
         raise Refused(faults)
     elements = [(fields, True) for fields in _nics(boot) if not _known(bags["ips"], fields)]
@@ -62,7 +63,7 @@ def _unsupported(boot: BootArguments) -> list[Fault]:
     faults = []
     kind = boot.get("type")
     if kind != "router":
-        faults.append(Fault("cmd_line.type", repr(kind), f"not supported yet: router kind {kind!r}"))
+        faults.append(Fault("cmd_line.type", "", f"not supported yet: router kind {kind!r}"))
     if boot.flag("redundant_router"):
         faults.append(Fault("cmd_line.redundant_router", "", "not supported yet: redundant routers"))
     if boot.flag("is_routed"):
@@ -75,6 +76,15 @@ def _incomplete(boot: BootArguments) -> list[Fault]:
         Fault(f"cmd_line.eth{number}mask", "", f"the netmask of eth{number}ip is missing", "send a dotted mask")
         for number in _ROLES
         if boot.get(f"eth{number}ip") and not boot.get(f"eth{number}mask")
+    ]
+
+
+def _repeated(boot: BootArguments) -> list[Fault]:
+    sent = [boot.get(f"eth{number}ip") for number in _ROLES]
+    return [
+        Fault(f"cmd_line.eth{number}ip", repr(address), "an address that no other NIC has")
+        for number, address in enumerate(sent)
+        if address and address in sent[:number]
     ]
 
 

@@ -27,9 +27,7 @@ def merge_ips(document: JsonObject, bags: Bags, machine: Machine) -> Mapping[str
         add = fields.get("add", True) is not False
         entry = held.get(str(fields["public_ip"]))
         if fields.get("is_private_gateway"):
-            faults.append(
-                Fault(f"ip_address[{place}].is_private_gateway", "true", "not supported yet: private gateways")
-            )
+            faults.append(Fault(f"ip_address[{place}].is_private_gateway", "", "not supported yet: private gateways"))
         elif add and _lost(fields, entry if isinstance(entry, AddressEntry) else None, machine):
             faults.append(
                 Fault(f"ip_address[{place}].nic_dev_id", "", "no NIC is named for the address",

@@ -87,7 +87,7 @@ def _subnets(intents: Intents, facts: RouterFacts) -> list[Subnet]:
             mtu=mtu_of([guest, *of_device], facts),
         )
         found.setdefault(subnet.tag, subnet)
-    return list(found.values())
+    return sorted(found.values(), key=lambda subnet: subnet.tag)  # not as they came: any history, one file
 
 
 def _servers(guest: GuestAddress, tier: Tier | None, facts: RouterFacts) -> tuple[IPv4Address, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator
 from ipaddress import IPv4Address
 
@@ -10,6 +11,9 @@ from vrouter.model.intents import DhcpHost, GuestAddress, Intent, Intents, Subne
 from vrouter.model.machine import Machine
 from vrouter.model.resources import File, HostRecord, Resource
 from vrouter.render import render
+
+_WORD = re.compile(r"ignore|infinite|[0-9]*[smhdw]?", re.IGNORECASE)
+"""What dnsmasq reads as an order or a time in place of a name (dnsmasq(8), --dhcp-host)."""
 
 
 def address(intent: Intent) -> Hashable:
@@ -41,11 +45,18 @@ def resources(intents: Intents, machine: Machine) -> Iterator[Resource]:
         yield File(path=f"{options}/{tag}", text=text, origin=host.origin)
     yield HostRecord(
         address=host.address,
-        lease=render("dnsmasq/lease.j2", host=host, tags=tags),
+        lease=render("dnsmasq/lease.j2", host=host, tags=tags, label=_label(host)),
         names=render("dnsmasq/names.j2", host=host),
         tagged=bool(tags),
         origin=host.origin,
     )
+
+
+def _label(host: DhcpHost) -> str:
+    """The name in the lease; none where the daemon would take it for something else: then it finds the name itself,
+    by the address."""
+    label = host.name.split(".")[0]
+    return "" if _WORD.fullmatch(label) else label
 
 
 def _gateway(host: DhcpHost, intents: Intents) -> IPv4Address | None:

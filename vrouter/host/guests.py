@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from vrouter.errors import HostError
 from vrouter.host import files
 from vrouter.model.resources import File, HostRecord, Key, Resource
 from vrouter.model.settings import Settings
+from vrouter.model.values import Mac
 from vrouter.plan import Holding, Plan
 
 DIRECTORIES = ("names", "leases", "tagged", "options")
@@ -118,12 +120,15 @@ class Guests:
         return held.text.removesuffix("\n") if held else ""
 
 
-def released(plan: Plan) -> list[tuple[IPv4Address, str]]:
-    """Leases that ended with the plan: address and MAC of every entry that lost or changed them (DH-10)."""
+def released(plan: Plan) -> list[tuple[IPv4Address, Mac]]:
+    """Leases that ended with the plan: address and MAC of every entry that lost or changed them (DH-10).
+
+    A line that foreign hands wrote may begin with anything: no lease was given for what is no MAC.
+    """
     result = []
     for change in plan.changes:
         before, after = change.before, change.after
-        same = isinstance(before, HostRecord) and isinstance(after, HostRecord) and after.mac == before.mac
-        if isinstance(before, HostRecord) and not same:
-            result.append((before.address, before.mac))
+        if isinstance(before, HostRecord) and not (isinstance(after, HostRecord) and after.mac == before.mac):
+            with suppress(ValueError):
+                result.append((before.address, Mac(before.mac)))
     return result

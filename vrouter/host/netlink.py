@@ -23,6 +23,7 @@ from vrouter.plan import Holding, Plan
 PROTOCOL = 118  # our mark on routes and rules; free in rtnetlink(7)'s list of origins
 _STATIC = 4  # RTPROT_STATIC: what probes expect in the tables of devices (contract dataplane 15)
 _MAIN, _UNICAST, _THROW = 254, 1, 9
+_SCOPE_ANY = 255  # RT_SCOPE_NOWHERE: a deletion does not look at the scope
 _IFF_UP, _SECONDARY = 1, 1
 _OURS = re.compile(r"eth[0-9]+")
 _GONE = (errno.ENODEV, errno.ESRCH, errno.ENOENT, errno.EADDRNOTAVAIL, errno.ENETDOWN)
@@ -92,6 +93,7 @@ class Netlink:
                     kind="throw" if message["type"] == _THROW else "unicast",
                     device=self._names.get(message.get_attr("RTA_OIF", 0), ""),
                     via=IPv4Address(via) if via else None,
+                    metric=message.get_attr("RTA_PRIORITY", 0),
                 )
 
     def _rules(self) -> Iterator[RoutingRule]:
@@ -114,14 +116,15 @@ class Netlink:
                 case (RoutingRule() as rule, _):
                     self._do("rule", rule, lambda rule=rule: self._ip.rule("del", **_rule(rule)), gone=True)
                 case (Route() as route, None):
-                    self._do("route", route, lambda route=route: self._ip.route("del", **self._route(route)), gone=True)
+                    self._delete_route(route)
         for resource in plan.remove:
             if isinstance(resource, IpAddress):
                 self._delete_address(resource)
         for link in links:
             self._do("link", link, lambda link=link: self._ip.link("set", index=self._index(link.device), mtu=link.mtu))
             self._do("link", link, lambda link=link: self._ip.link("set", index=self._index(link.device), state="up"))
-        announced = self._put_addresses(plan, want, {link.device for link in links})
+        was_up = {c.before.device for c in plan.changes if isinstance(c.before, Link) and c.before.up}
+        announced = self._put_addresses(plan, want, {link.device for link in links} - was_up)
         for resource in _in_order(plan, want):
             if isinstance(resource, Route):
                 self._do("route", resource, lambda r=resource: self._ip.route("replace", **self._route(r)))
@@ -165,6 +168,12 @@ class Netlink:
         self._do("address", address, lambda: self._ip.addr(
             "del", index=self._index(address.device), address=str(address.address), prefixlen=address.prefix),
             gone=True)  # fmt: skip
+
+    def _delete_route(self, route: Route) -> None:
+        """From main what is ours; from a table of ours whatever stands there, of any origin, scope and type."""
+        spec: dict[str, object] = {"table": route.table, "dst": str(route.to), "priority": route.metric}
+        spec |= {"proto": PROTOCOL if route.table == _MAIN else 0, "scope": _SCOPE_ANY, "type": 0}
+        self._do("route", route, lambda: self._ip.route("del", **spec), gone=True)
 
     def _route(self, route: Route) -> dict[str, object]:
         spec: dict[str, object] = {"table": route.table, "dst": str(route.to)}

@@ -88,7 +88,7 @@ class Units:
             return
         os.kill(pid, signal.SIGTERM)
         end = time.monotonic() + _STOP_S
-        while self.pid(unit.name) == pid:
+        while not _ended(pid):
             if time.monotonic() > end:
                 os.kill(pid, signal.SIGKILL)
                 raise HostError(f"{unit.name} did not stop within {_STOP_S:.0f} s")
@@ -99,3 +99,12 @@ class Units:
         pid = self.pid(name)
         if pid:
             os.kill(pid, signal.SIGHUP)
+
+
+def _ended(pid: int) -> bool:
+    """Whether a process holds no socket any more: it is gone or a zombie. Its command line is empty before that."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state in "ZX"

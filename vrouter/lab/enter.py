@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from types import FrameType
 
 from vrouter.lab.errors import LabError
 from vrouter.lab.lab import Lab, require_root
@@ -20,6 +19,8 @@ from vrouter.lab.rootfs import ENVIRONMENT
 
 _NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000  # mount, uts, ipc, pid, net: setns(2)
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_SI_KERNEL = 0x80  # sigaction(2): not sent by a process
+_PASSED_ON = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """Exit statuses of a command that cannot be started, as a shell has them."""
@@ -28,8 +29,8 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126
 def execute(lab: Lab, node: str, argv: Sequence[str]) -> int:
     """Run a command in a node with this process's input and output; its exit status, 128 + n when signal n killed it.
 
-    The process stays in the node's namespaces, so this is the last thing it does. SIGTERM and SIGHUP are passed on;
-    SIGINT and SIGQUIT are left to the command, which has them from the terminal. Raises LabError when the node cannot
+    The process stays in the node's namespaces, so this is the last thing it does. Signals that end a process are passed
+    on; the interrupt and quit keys of a terminal have reached the command already. Raises LabError when the node cannot
     be entered.
     """
     require_root()
@@ -38,25 +39,28 @@ def execute(lab: Lab, node: str, argv: Sequence[str]) -> int:
         _join(libc, lab.pid(node))
     except OSError as error:
         raise LabError(f"cannot enter node {node} of lab {lab.name}: {error}") from error
-    process: subprocess.Popen[bytes] | None = None
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {*_PASSED_ON, signal.SIGCHLD})
 
-    def pass_on(number: int, _: FrameType | None) -> None:
-        if process is None:  # whatever has been started ends with us
-            raise SystemExit(128 + number)
-        process.send_signal(number)
+    def prepare() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, pass_on)
     environment = {**ENVIRONMENT, "TERM": os.environ.get("TERM", ENVIRONMENT["TERM"])}
-    for number in (signal.SIGINT, signal.SIGQUIT):
-        signal.signal(number, lambda *_: None)  # not SIG_IGN, which the command would inherit
     try:
-        # one thread, so preexec_fn is safe
-        process = subprocess.Popen(argv, env=environment, preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, 9))
+        process = subprocess.Popen(argv, env=environment, preexec_fn=prepare)  # there is only one thread
     except OSError as error:
         print(f"vrouter lab exec: {argv[0]}: {error.strerror}", file=sys.stderr)
         return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
-    status = process.wait()
+    return _status(process)
+
+
+def _status(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the command with its signals blocked: a handler could run just before the wait begins, and be missed."""
+    while (status := process.poll()) is None:
+        info = signal.sigwaitinfo({*_PASSED_ON, signal.SIGCHLD})
+        from_terminal = info.si_code == _SI_KERNEL and info.si_signo in (signal.SIGINT, signal.SIGQUIT)
+        if info.si_signo != signal.SIGCHLD and not from_terminal:
+            process.send_signal(info.si_signo)
     return status if status >= 0 else 128 - status
 
 

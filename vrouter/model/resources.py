@@ -72,17 +72,21 @@ class IpAddress(Resource):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Route(Resource):
-    """A route of ours. table: its number, 254 is main. kind: `throw` sends the look-up on to the next table."""
+    """A route of ours. table: its number, 254 is main. kind: `throw` sends the look-up on to the next table.
+
+    metric: 0 of all that are wanted; others are found beside them where foreign hands were at work.
+    """
 
     table: int
     to: IPv4Network
     kind: Literal["unicast", "throw"]
     device: str = ""
     via: IPv4Address | None = None
+    metric: int = 0
 
     @property
     def key(self) -> Key:
-        return ("route", str(self.table), str(self.to))
+        return ("route", str(self.table), str(self.to), *([f"metric {self.metric}"] if self.metric else []))
 
     def describe(self) -> str:
         return f"{self.kind}{f' via {self.via}' if self.via else ''}{f' dev {self.device}' if self.device else ''}"

@@ -1,0 +1,154 @@
+"""Routing tables per public interface, by packets and by asking the kernel (contract dataplane 2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.commands import boot, egress, forward, gone, ingress, ips, public, static_nat, tier
+from tests.system.kit import Router, example
+from tests.system.wire import addresses, capture, connections, routes, rules
+
+TABLE_ETH3 = [
+    "default via 198.51.100.1 dev eth3 proto static",
+    "throw 10.1.1.0/24 proto static",
+    "throw 169.254.0.0/16 proto static",
+    "throw 198.51.100.0/24 proto static",
+]
+RULES_ETH3 = ["1103: from all fwmark 0x67 lookup Table_eth3 proto 118",
+              "2103: from 198.51.100.0/24 lookup Table_eth3 proto 118"]  # fmt: skip
+RULES_ETH2 = ["1102: from all fwmark 0x66 lookup Table_eth2 proto 118",
+              "2102: from 192.0.2.0/24 lookup Table_eth2 proto 118"]  # fmt: skip
+
+
+@pytest.fixture
+def served(fresh: Router) -> Iterator[Router]:
+    """A router of its own whose guests 2 and 3 have their leases."""
+    assert fresh.lease("guest2")
+    assert fresh.lease("guest3")
+    yield fresh
+
+
+def test_rt_1_a_public_interface_has_its_table(built: Router) -> None:
+    assert routes(built, "Table_eth3") == TABLE_ETH3
+    assert routes(built, "102") == [
+        "default via 192.0.2.1 dev eth2 proto static", *TABLE_ETH3[1:3], "throw 192.0.2.0/24 proto static",
+    ]  # fmt: skip
+
+
+def test_rt_1_a_new_guest_network_is_left_to_the_main_table(fresh: Router) -> None:
+    fresh.lab.add_link("router", "eth4", "guest", "02:00:4c:01:00:04")
+    document = tier("eth4", "02:00:4c:01:00:04", "10.1.2.1")
+    fresh.send(document)
+    assert routes(fresh, "103") == sorted([*TABLE_ETH3, "throw 10.1.2.0/24 proto static"])
+    fresh.send({**document, "add": False})
+    assert routes(fresh, "103") == TABLE_ETH3
+
+
+def test_rt_2_marks_and_sources_select_the_table(built: Router) -> None:
+    found = rules(built)
+    assert [line for line in found if "Table_eth" in line] == [RULES_ETH2[0], RULES_ETH3[0], RULES_ETH2[1], RULES_ETH3[1]]
+
+    def path(*options: str) -> str:
+        return built.sh("router", "ip", "route", "get", "203.0.113.11", *options)
+
+    assert "dev eth3 table Table_eth3" in path("mark", "103")
+    assert "dev eth3 table Table_eth3" in path("from", "198.51.100.10")
+    assert "dev eth2 table Table_eth2" in path("from", "192.0.2.11")
+    assert "table" not in path("from", "10.1.1.13", "iif", "eth0")
+    assert "dev eth2" in path("from", "10.1.1.13", "iif", "eth0")
+
+
+def test_rt_3_a_reply_leaves_where_the_request_came_in(built: Router) -> None:
+    """public1 reaches either range through upstream, and the main route leads to eth2."""
+    with capture(built, "router", "eth3", "tcp port 8443") as eth3, capture(built, "router", "eth2", "tcp") as eth2:
+        assert built.http("public1", "198.51.100.10:8443") == "203.0.113.11"
+        assert eth3.lines("198.51.100.10.8443 > 203.0.113.11")
+        assert eth2.lines("198.51.100.10") == []
+        assert built.http("public1", "192.0.2.11:443") == "203.0.113.11"
+        assert eth2.lines("192.0.2.11.443 > 203.0.113.11")
+    assert any("mark=103" in line for line in connections(built, "-p", "tcp", "--orig-dst", "198.51.100.10"))
+    assert any("mark=102" in line for line in connections(built, "-p", "tcp", "--orig-dst", "192.0.2.11"))
+
+
+def test_rt_4_the_router_itself_answers_where_it_was_asked(fresh: Router) -> None:
+    fresh.send(ingress(901, "198.51.100.10", "icmp"))
+    with capture(fresh, "router", "eth3", "icmp") as eth3, capture(fresh, "router", "eth2", "icmp") as eth2:
+        assert fresh.ping("public1", "198.51.100.10")
+        assert eth3.lines("198.51.100.10 > 203.0.113.11: ICMP echo reply")
+        assert fresh.ping("public1", "192.0.2.10")
+        assert eth2.lines("198.51.100.10") == []
+        assert eth2.lines("192.0.2.10 > 203.0.113.11: ICMP echo reply")
+
+
+def test_rt_5_a_static_nat_guest_leaves_by_the_interface_of_its_address(served: Router) -> None:
+    served.send(ips(public("198.51.100.11")), static_nat("198.51.100.11", "10.1.1.12"))
+    with capture(served, "router", "eth3", "tcp port 80") as eth3:
+        assert served.http("guest2", "203.0.113.11") == "198.51.100.11"
+        assert eth3.lines("198.51.100.11", "> 203.0.113.11.80")
+        assert served.ping("guest2", "10.1.1.1")
+        assert served.http("guest2", "10.1.1.13") == "10.1.1.12"
+        served.send(static_nat("198.51.100.11", "10.1.1.12", revoke=True))
+        before = len(eth3.lines())
+        assert served.http("guest2", "203.0.113.11") == "192.0.2.10"
+        assert len(eth3.lines()) == before
+
+
+def test_rt_6_other_guests_follow_the_main_route(built: Router) -> None:
+    with capture(built, "router", "eth3", "tcp port 80") as eth3, capture(built, "router", "eth2", "tcp port 80") as eth2:
+        assert built.http("guest3", "203.0.113.11") == "192.0.2.10"
+        assert eth2.lines("192.0.2.10", "> 203.0.113.11.80")
+        assert eth3.lines() == []
+
+
+def test_rt_7_the_default_route_is_the_gateway_of_the_boot_arguments(fresh: Router) -> None:
+    def default() -> list[str]:
+        return [line for line in routes(fresh) if line.startswith("default")]
+
+    assert default() == ["default via 192.0.2.1 dev eth2 proto 118"]
+    fresh.send(boot(gateway="192.0.2.53"))
+    assert default() == ["default via 192.0.2.53 dev eth2 proto 118"]
+    fresh.send(boot())
+    assert default() == ["default via 192.0.2.1 dev eth2 proto 118"]
+    fresh.sh("router", "ip", "route", "del", "default")
+    fresh.send(example("isolated/10-dhcpentry-web1"))
+    assert default() == ["default via 192.0.2.1 dev eth2 proto 118"]
+
+
+def test_rt_9_nothing_of_an_interface_is_left_after_its_last_address(served: Router) -> None:
+    names = served.sh("router", "cat", "/etc/iproute2/rt_tables.d/vrouter.conf")
+    served.send(ips(public("198.51.100.20")))
+    served.send(gone("198.51.100.10"))
+    assert routes(served, "103") == TABLE_ETH3
+    assert [line for line in rules(served) if "Table_eth3" in line] == RULES_ETH3
+    served.send(gone("198.51.100.20"))
+    assert routes(served, "103") == []
+    assert not [line for line in rules(served) if "198.51.100" in line or "0x67" in line]
+    assert [line for line in rules(served) if "Table_eth2" in line] == RULES_ETH2
+    assert "eth3" not in str(served.elements("public_if")) + str(served.elements("source_nat"))
+    assert served.http("guest3", "203.0.113.11") == "192.0.2.10"
+
+    served.send(example("isolated/03-ips-second-vlan"))
+    assert routes(served, "103") == TABLE_ETH3
+    assert served.sh("router", "cat", "/etc/iproute2/rt_tables.d/vrouter.conf") == names
+    assert served.http("public1", "198.51.100.10:8443") == "203.0.113.11"
+
+
+def test_rt_10_rules_and_tables_do_not_depend_on_history(fresh: Router) -> None:
+    before = (rules(fresh), routes(fresh), routes(fresh, "102"), routes(fresh, "103"))
+    fresh.send(gone("198.51.100.10"), gone("192.0.2.10"), gone("192.0.2.11"), gone("192.0.2.12"))
+    assert {device for device, _ in addresses(fresh).values()} == {"lo", "eth0", "eth1"}
+    fresh.send(example("isolated/03-ips-second-vlan"), example("isolated/02-ips-source-nat"))
+    assert (rules(fresh), routes(fresh), routes(fresh, "102"), routes(fresh, "103")) == before
+
+
+def test_rt_10_a_table_is_made_whole_again(fresh: Router) -> None:
+    before = (rules(fresh), routes(fresh, "103"))
+    for line in (
+        "ip route add 172.16.9.0/24 via 198.51.100.1 table 103", "ip route del throw 10.1.1.0/24 table 103",
+        "ip route replace default via 198.51.100.12 table 103", "ip rule del priority 1103",
+    ):  # fmt: skip
+        fresh.sh("router", *line.split())
+    fresh.send(forward("192.0.2.12", 81, "10.1.1.12", 80), egress(902, "udp"))
+    assert (rules(fresh), routes(fresh, "103")) == before
