@@ -12,16 +12,11 @@ from pathlib import Path
 
 import click
 
-from vrouter.agent.background import start_in_background
-from vrouter.agent.server import Agent
-from vrouter.command import REGISTRY, Answer, answer_text, plain
-from vrouter.embedded import request
+from vrouter.agent.client import RUN_DIR, ask
+from vrouter.answers import Answer, answer_text, plain
 from vrouter.errors import BagError, Fault, Refused, VrouterError
-from vrouter.host.host import Host
 from vrouter.lab.cli import lab
-from vrouter.pipeline import close
 from vrouter.settings import load_settings
-from vrouter.validate import parse_document, validate
 
 FILES = click.argument("files", nargs=-1, required=True, type=click.Path())
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
@@ -66,7 +61,7 @@ def plan(files: tuple[str, ...], as_json: bool) -> int:
 
     Example: vrouter plan forwarding_rules.json
     """
-    found = request("plan", _contents(files))
+    found = _request("plan", _contents(files))
     _print(found, as_json)
     return _status(found) or (CHANGES if found["changes"] else 0)
 
@@ -79,7 +74,7 @@ def apply(files: tuple[str, ...], as_json: bool) -> int:
 
     Example: vrouter apply forwarding_rules.json
     """
-    found = request("apply", _contents(files))
+    found = _request("apply", _contents(files))
     _print(found, as_json)
     return _status(found)
 
@@ -95,11 +90,12 @@ def converge(dry_run: bool, as_json: bool) -> int:
     Example: vrouter converge --dry-run
     """
     try:
-        _print(request("converge", {"dry_run": dry_run}), as_json)
+        _print(_request("converge", {"dry_run": dry_run}), as_json)
     except BagError:
         if not dry_run:
-            with Host(load_settings(os.environ)) as host:
-                close(REGISTRY, host)
+            from vrouter.embedded import close_policy
+
+            close_policy()
         raise
     return 0
 
@@ -113,8 +109,12 @@ def agent(background: bool) -> int:
     """
     settings = load_settings(os.environ)
     if background:
+        from vrouter.agent.background import start_in_background
+
         start_in_background(settings)
     else:
+        from vrouter.agent.server import Agent
+
         Agent(settings).run()
     return 0
 
@@ -122,7 +122,23 @@ def agent(background: bool) -> int:
 cli.add_command(lab)
 
 
+def _request(verb: str, question: Answer) -> Answer:
+    """Of the agent; where none runs, of the pipeline in this process. The engine is imported only then."""
+    said = ask(os.environ.get("VROUTER_RUN_DIR", RUN_DIR), verb, json.dumps(question))
+    if said is None:
+        from vrouter.embedded import request
+
+        return request(verb, question)
+    status, text = said
+    if status:
+        raise VrouterError(text)
+    found: Answer = json.loads(text)
+    return found
+
+
 def _validated(name: str) -> Answer:
+    from vrouter.validate import parse_document, validate
+
     faults: tuple[Fault, ...] = ()
     type = ""
     try:

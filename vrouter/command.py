@@ -1,6 +1,6 @@
 """What agent and command lines share: a router under the lock, what is asked of it, and its answers.
 
-An answer is JSON; people read a text that is made from it.
+An answer is JSON; `answers` makes a text of it for people.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
+from vrouter.answers import Answer
 from vrouter.errors import BagError, Fault, VrouterError
 from vrouter.features import BAGS, COMMANDS
 from vrouter.handlers import HANDLERS
@@ -21,8 +21,6 @@ from vrouter.pending import Pending
 from vrouter.pipeline import Router
 
 REGISTRY = Registry(bags=BAGS, commands=COMMANDS, handlers=HANDLERS)
-
-Answer = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -59,11 +57,6 @@ def session(settings: Settings, waiting: bool = True, asked: str = "") -> Iterat
             if asked != BOOT and intake.boot_waits() and (boot := intake.claim(BOOT)):
                 (finished[BOOT],) = router.run([Job(boot)])
         yield Session(router, intake, finished)
-
-
-def plain(name: str) -> str:
-    """A file's name on one line: quoted where it holds control characters or bytes that are no text."""
-    return name if name.isprintable() else repr(name)
 
 
 def answer(current: Session, verb: str, question: Answer) -> Answer:
@@ -107,32 +100,3 @@ def outcome_json(outcome: Outcome) -> Answer:
         "elapsed_ms": round(outcome.elapsed_s * 1000, 2),
         "stages_ms": {stage: round(took, 3) for stage, took in outcome.stages_ms.items()},
     }
-
-
-def answer_text(found: Answer) -> str:
-    """For people: each file with its changes or its faults, then what waits."""
-    lines: list[str] = []
-    changes = list(found["changes"])
-    for file in found["files"]:
-        lines.append(file_text(file))
-        lines += changes_text(changes[: file["changes"]])
-        del changes[: file["changes"]]
-    lines += changes_text(changes)
-    lines += [f"  pending: {item['origin']} waits for {item['needs']}" for item in found["pending"]]
-    return "\n".join(lines) or "nothing to change"
-
-
-def file_text(file: Mapping[str, Any]) -> str:
-    """What became of one file: refused with its faults, or how much it changes."""
-    if file["refused"]:
-        return "\n".join([f"{plain(file['file'])} refused:", *(f"  {Fault(**fault)}" for fault in file["faults"])])
-    return f"{plain(file['file'])}: " + (f"{file['changes']} changes" if file["changes"] else "nothing to change")
-
-
-def changes_text(changes: Sequence[Mapping[str, str]]) -> Iterator[str]:
-    """One line a change: `+` added, `-` removed, `~` changed."""
-    for change in changes:
-        sign = {"add": "+", "remove": "-", "change": "~"}[change["action"]]
-        content = " -> ".join(text for text in (change.get("before"), change.get("after")) if text)
-        origin = f"  ({change['origin']})" if "origin" in change else ""
-        yield f"  {sign} {change['kind']} {change['name']}{': ' + content if content else ''}{origin}"

@@ -1,4 +1,4 @@
-"""Asking a router: its agent, or where none runs the pipeline in this process, under the same lock."""
+"""The pipeline in the caller's process, where no agent runs: a laptop, a test, a rescue shell. The same lock guards it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import os
 import time
 
 from vrouter.agent.client import ask
-from vrouter.command import Answer, answer, file_text, outcome_json, session
+from vrouter.answers import Answer, file_text
+from vrouter.command import REGISTRY, answer, outcome_json, session
 from vrouter.errors import VrouterError
+from vrouter.host.host import Host
 from vrouter.intake import Intake
 from vrouter.model.settings import Settings
 from vrouter.outcome import Job
+from vrouter.pipeline import close
 from vrouter.settings import load_settings
 
 _POLL_S = 0.02
@@ -47,6 +50,12 @@ def request(verb: str, question: Answer) -> Answer:
     changes_nothing = verb == "plan" or bool(question.get("dry_run"))
     with session(settings, waiting=not changes_nothing) as current:
         return answer(current, verb, question)
+
+
+def close_policy() -> None:
+    """For a boot whose bags cannot be read (SU-2). Raises HostError."""
+    with Host(load_settings(os.environ)) as host:
+        close(REGISTRY, host)
 
 
 def _agent(settings: Settings, *words: str) -> tuple[int, str] | None:

@@ -15,7 +15,7 @@ from vrouter.lab.lab import Lab
 
 def _lab() -> Lab:
     assert os.geteuid() == 0, "the system tests build network namespaces: run them as root"
-    return Lab.up("isolated", f"t{uuid.uuid4().hex[:10]}")
+    return Lab.up("isolated", f"t{uuid.uuid4().hex[:10]}", agent=False)
 
 
 def _built(lab: Lab) -> Router:

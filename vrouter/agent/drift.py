@@ -7,7 +7,7 @@ import selectors
 import sys
 import time
 
-from vrouter.command import changes_text
+from vrouter.answers import changes_text
 from vrouter.errors import VrouterError
 from vrouter.host.host import Host
 from vrouter.host.notify import Notifications, drained, generations

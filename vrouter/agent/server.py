@@ -21,7 +21,8 @@ from types import FrameType
 from vrouter.agent.client import SOCKET
 from vrouter.agent.drift import KINDS, Drift, log
 from vrouter.agent.sdnotify import Service
-from vrouter.command import REGISTRY, Session, answer, file_text, outcome_json
+from vrouter.answers import file_text
+from vrouter.command import REGISTRY, Session, answer, outcome_json
 from vrouter.errors import BagError, VrouterError
 from vrouter.faults import reached
 from vrouter.host.host import Host

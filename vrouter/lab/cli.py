@@ -10,7 +10,6 @@ from typing import NoReturn
 
 import click
 
-from vrouter.lab import demo as demonstration
 from vrouter.lab import lab as labs
 from vrouter.lab import state
 from vrouter.lab.enter import execute
@@ -26,11 +25,12 @@ def lab() -> None:
 @lab.command()
 @click.argument("topology")
 @click.option("--name", help="Name of the lab; that of the topology by default.")
-def up(topology: str, name: str | None) -> None:
+@click.option("--agent/--no-agent", default=True, help="Start the resident agent in the router, or not.")
+def up(topology: str, name: str | None, agent: bool) -> None:
     """Start a lab. Nothing is applied to its router."""
     _end_on_signals()
     begin = time.monotonic()
-    started = Lab.up(topology, name)
+    started = Lab.up(topology, name, agent)
     click.echo(f"lab {started.name} is up after {time.monotonic() - begin:.1f} s: {' '.join(started.nodes)}")
     click.echo(f"  enter a node   vrouter lab exec {started.name} router -- bash")
     click.echo(f"  end it         vrouter lab down {started.name}")
@@ -76,6 +76,8 @@ def down(name: str | None, every: bool) -> None:
 @lab.command()
 def demo() -> None:
     """Show a router at work: the isolated example, command by command, then proven with packets. Needs root."""
+    from vrouter.lab import demo as demonstration  # it imports the engine, which no other command of the lab needs
+
     _end_on_signals()
     if not demonstration.run(click.echo):
         raise LabError("a proof failed")

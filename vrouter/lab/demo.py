@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 
-from vrouter.command import changes_text
+from vrouter.answers import changes_text
 from vrouter.lab.errors import LabError
 from vrouter.lab.lab import Lab
 

@@ -32,8 +32,10 @@ class Lab:
         self._state = found
 
     @classmethod
-    def up(cls, topology: str, name: str | None = None) -> Lab:
+    def up(cls, topology: str, name: str | None = None, agent: bool = True) -> Lab:
         """Start a lab, named as its topology if not told otherwise; when it returns every node and service is ready.
+
+        agent: start the resident agent in its routers; without it each command is a process of its own.
 
         Raises LabError when it cannot be started; then, and on any interruption, nothing of it is left.
         """
@@ -48,7 +50,7 @@ class Lab:
             if any(directory.iterdir()) or box.find(name):
                 raise LabError(f"lab {name} is up already; end it with: vrouter lab down {name}")
             try:
-                pids = _start(name, shape, directory)
+                pids = _start(name, shape, directory, agent)
                 found = state.State(name=name, topology=topology, started=time.time(), nodes=pids)
                 state.save(found)
             except BaseException as error:
@@ -224,13 +226,16 @@ def require_root() -> None:
         raise LabError("vrouter lab needs root, for namespaces and mounts: run it with sudo")
 
 
-def _start(name: str, topology: Topology, directory: Path) -> dict[str, int]:
+def _start(name: str, topology: Topology, directory: Path, agent: bool) -> dict[str, int]:
     """Start all boxes at once, then wire them and start their services. The process id of each node's PID 1."""
     switch = Node(name=SWITCH, hostname=HostName(SWITCH))
     starts = [box.Start(name, node, directory) for node in (*topology.nodes, switch)]
     pids = {start.node.name: start.pid() for start in starts}
     links.Batch(SWITCH, pids[SWITCH], links.bridges(topology)).finish()
     _wire(pids[SWITCH], topology.nodes, pids)
+    routers = [node for node in topology.nodes if node.router and agent]
+    for launch in [services.Launch(node.name, pids[node.name], services.AGENT) for node in routers]:
+        launch.finish()
     return pids
 
 

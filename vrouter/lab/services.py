@@ -15,6 +15,9 @@ QUERIES = "/var/log/dnsmasq-queries.log"
 """In a node that serves DNS: one line for every query, as dnsmasq writes it."""
 
 
+AGENT = ["vrouter", "agent", "--background"]
+"""The router's resident process."""
+
 SERVE_S = 20.0
 """Seconds until a service must serve; it takes 0.1 on an idle machine."""
 
