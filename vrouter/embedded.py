@@ -1,4 +1,4 @@
-"""The pipeline in the caller's process, where no agent runs: a laptop, a test, a rescue shell. The same lock guards it."""
+"""The pipeline in the caller's process, where no agent runs: a laptop, a test, a rescue shell. One lock guards both."""
 
 from __future__ import annotations
 
