@@ -4,7 +4,7 @@ APT := busybox bind9-dnsutils conntrack curl dnsmasq-base dnsmasq-utils iproute2
        netcat-openbsd nftables openssl procps tcpdump
 STAMP := $(VENV)/.vrouter-ready
 
-.PHONY: setup demo test check unit system clean
+.PHONY: setup demo test check unit system bench bench-quick clean
 
 setup: $(STAMP)
 
@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml Makefile
 	if [ -n "$$missing" ]; then apt-get update -q && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; fi
 	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[dev]'
 	@touch $(STAMP)
 
 demo: setup
@@ -34,11 +34,18 @@ check: setup
 
 unit: setup
 	@echo "== the pure core: unit tests, golden cases, laws"
-	$(VENV)/bin/pytest -q -n 2 tests --ignore=tests/system --ignore=tests/lab --ignore=tests/bench
+	$(VENV)/bin/pytest -q -n 2 tests --ignore=tests/system --ignore=tests/lab --ignore=tests/agent --ignore=tests/bench
 
 system: setup
 	@echo "== the lab: real kernel, daemons and packets"
-	$(VENV)/bin/pytest -q -n 2 tests/lab tests/system
+	$(VENV)/bin/pytest -q -n 2 tests/lab tests/system tests/agent
+
+bench: setup
+	@echo "== benchmarks: a table here, build/bench.json and build/bench.svg"
+	$(VENV)/bin/python -m tests.bench
+
+bench-quick: setup
+	$(VENV)/bin/python -m tests.bench --quick
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
