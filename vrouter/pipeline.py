@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vrouter.contracts import Bag, Command, Handler
@@ -47,11 +47,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Decision:
-    """A command that was merged: what it changes in the bags, and the plan that makes the machine follow."""
+    """A command that was merged: what it changes in the bags, and the plan that makes the machine follow.
+
+    touched: the keys that the command itself may change; the plan also repairs what else differs.
+    """
 
     type: str
     changes: Mapping[str, Changes]
     before: Mapping[tuple[str, str], tuple[Intent, ...]]
+    touched: frozenset[Key]
     plan: Plan
 
 
@@ -87,7 +91,7 @@ class Router:
             parsed = parse_document(claimed.read())
             type = parsed.type
             decision = self._decide(parsed, wait=True)
-            self._execute(decision)
+            decision = self._execute(decision)
             if keep:
                 self._intake.archive(claimed)
             else:
@@ -116,9 +120,7 @@ class Router:
         want = self._wanted.resources
         plan = diff(self._have, want)
         if not dry_run:
-            self._host.check(plan, want)
-            self._host.apply(plan, want)
-            self._host.verify(plan, want)
+            self._carry_out(plan)
             self._have, self._settled = plan.applied(self._have), True
         return plan
 
@@ -152,7 +154,7 @@ class Router:
             self._wanted.change(before)
             raise
         plan = diff(self._have, want, touched if self._settled else None)
-        return _Decision(parsed.type, changes, before, plan)
+        return _Decision(parsed.type, changes, before, frozenset(touched), plan)
 
     def _asked(self, bag: str, entry: Entry) -> tuple[Intent, ...]:
         return tuple(self._registry.bags[bag].desired(entry, self._machine))
@@ -162,21 +164,36 @@ class Router:
             self._bags[name] = updated(self._bags[name], change)
         self._have, self._settled = decision.plan.applied(self._have), True
 
-    def _execute(self, decision: _Decision) -> None:
-        want = self._wanted.resources
+    def _execute(self, decision: _Decision) -> _Decision:
+        """The decision as it was carried out: whole, or without the repairs that cannot be made now (CV-4)."""
         try:
-            self._host.check(decision.plan, want)
-        except HostError:
-            self._wanted.change(decision.before)
-            raise
-        try:
-            self._host.apply(decision.plan, want)
-            self._host.verify(decision.plan, want)
+            done = self._make(decision)
             self._save(decision)
         except (HostError, BagError) as error:
             self._roll_back(decision, error)
             raise
-        self._adopt(decision)
+        self._adopt(done)
+        if done.plan != decision.plan:
+            self._have, self._settled = self._host.observe(self._wanted.resources), False
+        return done
+
+    def _make(self, decision: _Decision) -> _Decision:
+        want = self._wanted.resources
+        own = Plan(tuple(change for change in decision.plan.changes if change.key in decision.touched))
+        try:
+            self._carry_out(decision.plan)
+        except HostError:
+            if own == decision.plan:
+                raise
+            self._carry_out(diff(self._host.observe(want), want, decision.touched))
+            return replace(decision, plan=own)
+        return decision
+
+    def _carry_out(self, plan: Plan) -> None:
+        want = self._wanted.resources
+        self._host.check(plan, want)
+        self._host.apply(plan, want)
+        self._host.verify(plan, want)
 
     def _save(self, decision: _Decision) -> None:
         for name, change in decision.changes.items():
@@ -184,14 +201,18 @@ class Router:
                 self._store.save(self._registry.bags[name], updated(self._bags[name], change))
 
     def _roll_back(self, decision: _Decision, error: VrouterError) -> None:
-        """Back to what the saved bags describe, whatever part of the plan was applied."""
+        """Back to what the saved bags describe, whatever part of the plan was applied. What cannot be brought back now
+        is tried again by the next command; the caller hears why its own failed."""
         self._wanted.change(decision.before)
         self._settled = False
         want = self._wanted.resources
         self._have = self._host.observe(want)
         plan = diff(self._have, want)
-        self._host.apply(plan, want)
-        self._have, self._settled = plan.applied(self._have), True
+        try:
+            self._host.apply(plan, want)
+            self._have, self._settled = plan.applied(self._have), True
+        except HostError:
+            self._have = self._host.observe(want)
         for name, change in decision.changes.items():
             if change and isinstance(error, BagError):
                 self._store.save(self._registry.bags[name], self._bags[name])

@@ -10,6 +10,8 @@ from vrouter.model.resources import HostRecord, Key, Resource
 
 Holding = Mapping[Key, Resource]
 
+_MOST_NOTICED = 1000  # guests; a queue of inotify holds 16384 events, a guest's files make eight
+
 
 @dataclass(frozen=True)
 class Change:
@@ -86,5 +88,7 @@ def diff(have: Holding, want: Holding, keys: Iterable[Key] | None = None) -> Pla
 
 def rereads_hosts(plan: Plan) -> bool:
     """Whether dnsmasq has to read its host directories anew: it notices new files by itself, but it forgets no old
-    entry without being told (contract lab-notes; checked with 2.90: "duplicate dhcp-host IP address")."""
-    return any(isinstance(change.before, HostRecord) for change in plan.changes)
+    entry without being told (contract lab-notes; checked with 2.90: "duplicate dhcp-host IP address"), and of very many
+    new files at once the kernel does not tell it all."""
+    hosts = [change for change in plan.changes if isinstance(change.before or change.after, HostRecord)]
+    return len(hosts) > _MOST_NOTICED or any(change.before for change in hosts)

@@ -76,17 +76,17 @@ class Guests:
         return held.text.removesuffix("\n") if held else ""
 
 
-def released(plan: Plan) -> list[tuple[IPv4Address, str]]:
+def released(plan: Plan) -> list[tuple[IPv4Address, Mac]]:
     """Leases that ended with the plan: address and MAC of every entry that lost or changed them (DH-10).
 
     A line that foreign hands wrote may begin with anything: no lease was given for what is no MAC.
     """
-    result = []
+    result: list[tuple[IPv4Address, Mac]] = []
     for change in plan.changes:
         before, after = change.before, change.after
         if isinstance(before, HostRecord):
-            mac = before.lease.partition(",")[0]
             with suppress(ValueError):
-                if not isinstance(after, HostRecord) or after.lease.partition(",")[0] != Mac(mac):
+                mac = Mac(before.lease.partition(",")[0])
+                if not isinstance(after, HostRecord) or after.lease.partition(",")[0] != mac:
                     result.append((before.address, mac))
     return result
