@@ -82,7 +82,7 @@ class Router:
                 outcomes[job] = self.keeper.refuse(job, error)
         reached("decided")
         try:
-            self._execute(list(decided.values()))
+            done = self._execute(list(decided.values()))
         except VrouterError as error:
             if len(decided) == 1:
                 job, decision = next(iter(decided.items()))
@@ -95,7 +95,8 @@ class Router:
         else:
             for job, decision in decided.items():
                 self.keeper.finish(job, _changed(decision))
-                outcomes[job] = Outcome(job.claimed.name, decision.type, decision.plan)
+                plan = done if len(decided) == 1 else decision.plan
+                outcomes[job] = Outcome(job.claimed.name, decision.type, plan)
             self._lap("archive")
             reached("archived")
         took = time.perf_counter() - begin
@@ -140,9 +141,7 @@ class Router:
         want = self._wanted.resources
         plan = diff(self._have, want)
         if not dry_run:
-            self._host.check(plan, want)
-            self._host.apply(plan, want)
-            self._host.verify(plan, want)
+            self._carry_out(plan)
             self._hold(plan)
         return plan
 
@@ -208,26 +207,17 @@ class Router:
     def _asked(self, bag: str, entry: Entry) -> tuple[Intent, ...]:
         return tuple(self._registry.bags[bag].desired(entry, self._machine))
 
-    def _execute(self, decisions: Sequence[_Decision]) -> None:
-        """Check, apply, verify and save what all decisions ask together. Raises HostError, BagError; then machine, disk
-        and this Router are what they were before the first of them."""
+    def _execute(self, decisions: Sequence[_Decision]) -> Plan:
+        """Check, apply, verify and save what all decisions ask together; the plan that was carried out: whole, or
+        without the repairs that cannot be made now (CV-4).
+
+        Raises HostError, BagError; then machine, disk and this Router are what they were before the first of them.
+        """
         want = self._wanted.resources
         keys = {key for decision in decisions for key in decision.touched}
         plan = diff(self._have, want, keys if self._settled else None)
         try:
-            self._host.check(plan, want)
-            self._lap("check")
-            reached("checked")
-        except HostError:
-            self._take_back(decisions)
-            raise
-        try:
-            self._host.apply(plan, want)
-            self._lap("apply")
-            reached("applied")
-            self._host.verify(plan, want)
-            self._lap("verify")
-            reached("verified")
+            done = self._make(plan, keys)
             self.keeper.save([name for decision in decisions for name in _changed(decision)])
             self._lap("save")
             reached("saved")
@@ -235,7 +225,35 @@ class Router:
             self._take_back(decisions)
             self._roll_back()
             raise
-        self._hold(plan)
+        if done == plan:
+            self._hold(done)
+        else:
+            self._have, self._settled = self._host.observe(want), False
+        return done
+
+    def _make(self, plan: Plan, keys: set[Key]) -> Plan:
+        try:
+            self._carry_out(plan)
+        except HostError:
+            own = Plan(tuple(change for change in plan.changes if change.key in keys))
+            if own == plan:
+                raise
+            want = self._wanted.resources
+            self._carry_out(diff(self._host.observe(want), want, keys))
+            return own
+        return plan
+
+    def _carry_out(self, plan: Plan) -> None:
+        want = self._wanted.resources
+        self._host.check(plan, want)
+        self._lap("check")
+        reached("checked")
+        self._host.apply(plan, want)
+        self._lap("apply")
+        reached("applied")
+        self._host.verify(plan, want)
+        self._lap("verify")
+        reached("verified")
 
     def _take_back(self, decisions: Sequence[_Decision]) -> None:
         for decision in reversed(decisions):
@@ -244,13 +262,17 @@ class Router:
             self._wanted.change(decision.asked_before)
 
     def _roll_back(self) -> None:
-        """Back to what the bags describe, whatever part of a plan was applied or saved."""
+        """Back to what the bags describe, whatever part of a plan was applied or saved. What cannot be brought back now
+        is tried again by the next command; the caller hears why its own failed."""
         self._settled = False
         want = self._wanted.resources
         self._have = self._host.observe(want)
         plan = diff(self._have, want)
-        self._host.apply(plan, want)
-        self._hold(plan)
+        try:
+            self._host.apply(plan, want)
+            self._hold(plan)
+        except HostError:
+            self._have = self._host.observe(want)
         self.keeper.save_again()
 
     def _hold(self, plan: Plan) -> None:

@@ -11,6 +11,7 @@ from vrouter.model.resources import HostRecord, Key, Resource
 Holding = Mapping[Key, Resource]
 
 _MOST_STALE = 1000  # withdrawn guests that the daemon may still hold in memory
+_MOST_NOTICED = 1000  # guests; a queue of inotify holds 16384 events, a guest's files make eight
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,12 @@ def diff(have: Holding, want: Holding, keys: Iterable[Key] | None = None) -> Pla
 
 def rereads_hosts(plan: Plan, stale: set[str]) -> bool:
     """Whether dnsmasq has to read its host directories anew: it notices new files by itself, but it holds on to what an
-    old line said (contract lab-notes; checked with 2.90: "duplicate dhcp-host IP address").
+    old line said (contract lab-notes; checked with 2.90: "duplicate dhcp-host IP address"), and of very many new files
+    at once the kernel does not tell it all.
 
     stale: addresses of withdrawn lines since it has read all.
     """
-    for change in plan.changes:
-        if isinstance(change.after, HostRecord) and (change.before or str(change.after.address) in stale):
-            return True
-    return len(stale) > _MOST_STALE
+    put = [change for change in plan.changes if isinstance(change.after, HostRecord)]
+    if len(put) > _MOST_NOTICED or len(stale) > _MOST_STALE:
+        return True
+    return any(change.before or change.key[1] in stale for change in put)

@@ -65,10 +65,10 @@ def _rule(rule: dict[str, object], protocol: str, first: int, last: int, fields:
     return {"type": "firewallrules", "rules": [rule | fields]}
 
 
-def forward(address: str, port: int, guest: str, guest_port: int, protocol: str = "tcp", revoke: bool = False) -> Document:
+def forward(address: str, port: int, guest: str, guest_port: int, *, revoke: bool = False) -> Document:
     """The command that forwards one port, or takes the forward away."""
     rule = {
-        "revoke": revoke, "protocol": protocol, "source_ip_address": address, "source_port_range": f"{port}:{port}",
+        "revoke": revoke, "protocol": "tcp", "source_ip_address": address, "source_port_range": f"{port}:{port}",
         "destination_ip_address": guest, "destination_port_range": f"{guest_port}:{guest_port}", "source_cidr_list": "",
     }  # fmt: skip
     return {"type": "forwardrules", "rules": [rule]}
@@ -92,7 +92,8 @@ def tier(device: str, mac: str, address: str, **fields: object) -> Document:
 
 def host(name: str, mac: str, address: str, **fields: object) -> Document:
     """The command `dhcpentry` for one guest."""
-    return {**example("isolated/10-dhcpentry-web1"), "host_name": name, "mac_address": mac, "ipv4_address": address, **fields}
+    entry = {"host_name": name, "mac_address": mac, "ipv4_address": address}
+    return {**example("isolated/10-dhcpentry-web1"), **entry, **fields}
 
 
 def aliases(addresses: Sequence[str], revoke: bool = False) -> Document:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
@@ -70,3 +71,15 @@ def empty(bare: Router) -> Iterator[Router]:
     """As `bare`, with quick commands."""
     with warm(bare) as router:
         yield router
+
+
+@pytest.fixture(scope="session")
+def lone() -> Callable[[], AbstractContextManager[Router]]:
+    """Starts a router of its own to which nothing was sent, for a fixture that builds one for its module."""
+
+    @contextmanager
+    def start() -> Iterator[Router]:
+        with _lab() as lab:
+            yield Router(lab)
+
+    return start

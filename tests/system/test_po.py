@@ -27,47 +27,47 @@ def test_po_1_the_router_may_reach_anything(built: Router) -> None:
     }  # fmt: skip
 
 
-def test_po_2_nothing_is_forwarded_to_or_from_the_control_network(fresh: Router) -> None:
+def test_po_2_nothing_is_forwarded_to_or_from_the_control_network(own: Router) -> None:
     for guest in ("guest1", "guest2"):
-        assert fresh.lease(guest)
-    fresh.send(egress(901, "tcp"), egress(902, "icmp"), egress(903, "udp"), ingress(904, "192.0.2.11", "tcp", 1, 65535))
-    fresh.sh("control", "ip", "route", "add", "default", "via", "169.254.10.20")
-    fresh.sh("upstream", "ip", "route", "add", "169.254.0.0/16", "via", "192.0.2.10")
-    with capture(fresh, "control", "eth0", "not host 169.254.10.20 and (tcp or udp or icmp)") as control:
+        assert own.lease(guest)
+    own.send(egress(901, "tcp"), egress(902, "icmp"), egress(903, "udp"), ingress(904, "192.0.2.11", "tcp", 1, 65535))
+    own.sh("control", "ip", "route", "add", "default", "via", "169.254.10.20")
+    own.sh("upstream", "ip", "route", "add", "169.254.0.0/16", "via", "192.0.2.10")
+    with capture(own, "control", "eth0", "not host 169.254.10.20 and (tcp or udp or icmp)") as control:
         targets = ("tcp 169.254.0.1 80", "udp 169.254.0.1 7", "icmp 169.254.0.1")
         for node in ("guest1", "guest2", "public1"):
-            assert reach(fresh, node, *targets) == dict.fromkeys(targets, GONE)
+            assert reach(own, node, *targets) == dict.fromkeys(targets, GONE)
         assert control.lines() == []
-    targets = ("tcp 10.1.1.11 80", "icmp 10.1.1.11", "tcp 203.0.113.11 80", "icmp 203.0.113.11", "tcp 192.0.2.11 443",
-               "tcp 192.0.2.10 2222")  # fmt: skip
-    with capture(fresh, "guest1", "eth0", "host 169.254.0.1") as guest:
-        assert reach(fresh, "control", *targets) == dict.fromkeys(targets, GONE)
-        assert guest.lines() == []
-    assert fresh.ping("control", "169.254.10.20")
+    inward = ("tcp 10.1.1.11 80", "icmp 10.1.1.11", "tcp 203.0.113.11 80", "icmp 203.0.113.11", "tcp 192.0.2.11 443",
+              "tcp 192.0.2.10 2222")  # fmt: skip
+    with capture(own, "guest1", "eth0", "host 169.254.0.1") as seen:
+        assert reach(own, "control", *inward) == dict.fromkeys(inward, GONE)
+        assert seen.lines() == []
+    assert own.ping("control", "169.254.10.20")
 
 
-def test_po_3_established_and_related_packets_pass_before_any_rule(fresh: Router) -> None:
+def test_po_3_established_and_related_packets_pass_before_any_rule(own: Router) -> None:
     for guest in ("guest1", "guest3"):
-        assert fresh.lease(guest)
-    fresh.send(egress(901, "udp", 5353, 5353), {"type": "firewallrules", "rules": [
+        assert own.lease(guest)
+    own.send(egress(901, "udp", 5353, 5353), {"type": "firewallrules", "rules": [
         {**egress(204, "icmp")["rules"][0], "revoked": True},
     ]})  # fmt: skip
     # an error about a guest's packet comes in, one about a packet to a guest goes out, and neither may by itself
-    assert fresh.sh("guest3", "python3", "-c", CLOSED_UDP, "203.0.113.11", "5353").strip() == "refused"
-    assert fresh.sh("public1", "python3", "-c", CLOSED_UDP, "192.0.2.10", "9005").strip() == "refused"
-    assert not fresh.ping("guest3", "203.0.113.11")
-    assert not fresh.ping("public1", "192.0.2.11")
+    assert own.sh("guest3", "python3", "-c", CLOSED_UDP, "203.0.113.11", "5353").strip() == "refused"
+    assert own.sh("public1", "python3", "-c", CLOSED_UDP, "192.0.2.10", "9005").strip() == "refused"
+    assert not own.ping("guest3", "203.0.113.11")
+    assert not own.ping("public1", "192.0.2.11")
     # a stream goes on in both directions when both ends' rules are withdrawn
-    fresh.send(egress(902, "tcp", 8000, 8000), ingress(903, "192.0.2.11", "tcp", 8001))
+    own.send(egress(902, "tcp", 8000, 8000), ingress(903, "192.0.2.11", "tcp", 8001))
     with (
-        fresh.tcp_server("public1", 8000), fresh.tcp_server("guest1", 8001),
-        fresh.stream("guest3", "203.0.113.11", 8000) as out, fresh.stream("public1", "192.0.2.11", 8001) as into,
+        own.tcp_server("public1", 8000), own.tcp_server("guest1", 8001),
+        own.stream("guest3", "203.0.113.11", 8000) as out, own.stream("public1", "192.0.2.11", 8001) as into,
     ):  # fmt: skip
-        fresh.send(egress(902, "tcp", 8000, 8000, revoked=True), ingress(903, "192.0.2.11", "tcp", 8001, revoked=True))
+        own.send(egress(902, "tcp", 8000, 8000, revoked=True), ingress(903, "192.0.2.11", "tcp", 8001, revoked=True))
         assert out.echoes()
         assert into.echoes()
-        assert fresh.tcp("guest3", "203.0.113.11", 8000) == ""
-        assert fresh.tcp("public1", "192.0.2.11", 8001) == ""
+        assert own.tcp("guest3", "203.0.113.11", 8000) == ""
+        assert own.tcp("public1", "192.0.2.11", 8001) == ""
 
 
 def test_po_5_packets_of_no_possible_connection_are_dropped(built: Router) -> None:
@@ -87,18 +87,19 @@ def test_po_5_packets_of_no_possible_connection_are_dropped(built: Router) -> No
         assert guest.lines("Flags [SF]") == []
 
 
-def test_po_6_everything_else_is_dropped_without_a_word(fresh: Router) -> None:
-    assert fresh.lease("guest2")
-    fresh.send(ingress(901, "192.0.2.10", "tcp", 3922), ingress(902, "192.0.2.10", "udp", 9999))
-    with fresh.tcp_server("router", 3922), fresh.tcp_server("router", 9), fresh.udp_server("router", 9999):
+def test_po_6_everything_else_is_dropped_without_a_word(own: Router) -> None:
+    assert own.lease("guest2")
+    own.send(ingress(901, "192.0.2.10", "tcp", 3922), ingress(902, "192.0.2.10", "udp", 9999))
+    with own.tcp_server("router", 3922), own.tcp_server("router", 9), own.udp_server("router", 9999):
         closed = [f"{target} {port}" for target in ("tcp 10.1.1.1", "udp 10.1.1.1") for port in (9, 3922, 9999, 5000)]
-        assert reach(fresh, "guest2", *closed) == dict.fromkeys(closed, GONE)
-        closed = [f"{target} {port}" for target in ("tcp 192.0.2.10", "udp 192.0.2.10") for port in (9, 53, 3922, 9999, 5000)]
+        assert reach(own, "guest2", *closed) == dict.fromkeys(closed, GONE)
+        ports = (9, 53, 3922, 9999, 5000)
+        closed = [f"{target} {port}" for target in ("tcp 192.0.2.10", "udp 192.0.2.10") for port in ports]
         closed += ["tcp 198.51.100.10 3922", "tcp 198.51.100.10 53", "ip 192.0.2.10 253"]
-        assert reach(fresh, "public1", *closed) == dict.fromkeys(closed, GONE)
-        assert reach(fresh, "public2", *closed) == dict.fromkeys(closed, GONE)
+        assert reach(own, "public1", *closed) == dict.fromkeys(closed, GONE)
+        assert reach(own, "public2", *closed) == dict.fromkeys(closed, GONE)
         open_ = ("tcp 169.254.10.20 3922", "icmp 169.254.10.20")
         shut = ("tcp 169.254.10.20 9", "tcp 169.254.10.20 53", "udp 169.254.10.20 53", "udp 169.254.10.20 9999")
-        assert reach(fresh, "control", *open_, *shut) == {
+        assert reach(own, "control", *open_, *shut) == {
             open_[0]: "169.254.0.1 3922", open_[1]: "169.254.10.20", **dict.fromkeys(shut, GONE),
         }  # fmt: skip

@@ -12,20 +12,20 @@ from tests.system.wire import connections
 
 
 @pytest.fixture
-def served(fresh: Router) -> Iterator[Router]:
-    """Guests have leases, everything may leave, guest2 serves on port 22, guest1 and guest3 on 8001, public1 on 8000."""
+def served(own: Router) -> Iterator[Router]:
+    """Guests have leases, everything may leave; guest2 serves on port 22, the others on 8001, public hosts on 8000."""
     for guest in ("guest1", "guest2", "guest3"):
-        assert fresh.lease(guest)
-    fresh.send(
+        assert own.lease(guest)
+    own.send(
         egress(901, "tcp"), ingress(902, "192.0.2.11", "tcp", 8001), ingress(903, "192.0.2.12", "tcp", 8001),
         ingress(904, "198.51.100.10", "tcp", 8001), forward("192.0.2.12", 8001, "10.1.1.13", 8001),
         forward("198.51.100.10", 8001, "10.1.1.13", 8001),
     )  # fmt: skip
     with (
-        fresh.tcp_server("guest1", 8001), fresh.tcp_server("guest2", 22), fresh.tcp_server("guest3", 8001),
-        fresh.tcp_server("public1", 8000), fresh.tcp_server("public2", 8000),
+        own.tcp_server("guest1", 8001), own.tcp_server("guest2", 22), own.tcp_server("guest3", 8001),
+        own.tcp_server("public1", 8000), own.tcp_server("public2", 8000),
     ):  # fmt: skip
-        yield fresh
+        yield own
 
 
 def test_po_4_a_withdrawn_firewall_rule_ends_nothing(served: Router) -> None:
@@ -49,7 +49,9 @@ def test_po_4_a_removed_forward_ends_its_connections_and_no_others(served: Route
 
 
 def test_po_4_a_forward_to_another_guest_ends_those_of_the_old_one(served: Router) -> None:
-    with served.stream("public1", "192.0.2.12", 8001) as ended, served.stream("public1", "198.51.100.10", 8001) as other:
+    with (
+        served.stream("public1", "192.0.2.12", 8001) as ended, served.stream("public1", "198.51.100.10", 8001) as other,
+    ):  # fmt: skip
         served.send(forward("192.0.2.12", 8001, "10.1.1.11", 8001))
         assert not ended.echoes()
         assert other.echoes()

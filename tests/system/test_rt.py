@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.system.commands import boot, egress, forward, gone, ingress, ips, public, static_nat, tier
@@ -23,11 +21,11 @@ RULES_ETH2 = ["1102: from all fwmark 0x66 lookup Table_eth2 proto 118",
 
 
 @pytest.fixture
-def served(fresh: Router) -> Iterator[Router]:
+def served(own: Router) -> Router:
     """A router of its own whose guests 2 and 3 have their leases."""
-    assert fresh.lease("guest2")
-    assert fresh.lease("guest3")
-    yield fresh
+    assert own.lease("guest2")
+    assert own.lease("guest3")
+    return own
 
 
 def test_rt_1_a_public_interface_has_its_table(built: Router) -> None:
@@ -37,18 +35,19 @@ def test_rt_1_a_public_interface_has_its_table(built: Router) -> None:
     ]  # fmt: skip
 
 
-def test_rt_1_a_new_guest_network_is_left_to_the_main_table(fresh: Router) -> None:
-    fresh.lab.add_link("router", "eth4", "guest", "02:00:4c:01:00:04")
+def test_rt_1_a_new_guest_network_is_left_to_the_main_table(own: Router) -> None:
+    own.lab.add_link("router", "eth4", "guest", "02:00:4c:01:00:04")
     document = tier("eth4", "02:00:4c:01:00:04", "10.1.2.1")
-    fresh.send(document)
-    assert routes(fresh, "103") == sorted([*TABLE_ETH3, "throw 10.1.2.0/24 proto static"])
-    fresh.send({**document, "add": False})
-    assert routes(fresh, "103") == TABLE_ETH3
+    own.send(document)
+    assert routes(own, "103") == sorted([*TABLE_ETH3, "throw 10.1.2.0/24 proto static"])
+    own.send({**document, "add": False})
+    assert routes(own, "103") == TABLE_ETH3
 
 
 def test_rt_2_marks_and_sources_select_the_table(built: Router) -> None:
     found = rules(built)
-    assert [line for line in found if "Table_eth" in line] == [RULES_ETH2[0], RULES_ETH3[0], RULES_ETH2[1], RULES_ETH3[1]]
+    ours = [line for line in found if "Table_eth" in line]
+    assert ours == [RULES_ETH2[0], RULES_ETH3[0], RULES_ETH2[1], RULES_ETH3[1]]
 
     def path(*options: str) -> str:
         return built.sh("router", "ip", "route", "get", "203.0.113.11", *options)
@@ -72,12 +71,12 @@ def test_rt_3_a_reply_leaves_where_the_request_came_in(built: Router) -> None:
     assert any("mark=102" in line for line in connections(built, "-p", "tcp", "--orig-dst", "192.0.2.11"))
 
 
-def test_rt_4_the_router_itself_answers_where_it_was_asked(fresh: Router) -> None:
-    fresh.send(ingress(901, "198.51.100.10", "icmp"))
-    with capture(fresh, "router", "eth3", "icmp") as eth3, capture(fresh, "router", "eth2", "icmp") as eth2:
-        assert fresh.ping("public1", "198.51.100.10")
+def test_rt_4_the_router_itself_answers_where_it_was_asked(own: Router) -> None:
+    own.send(ingress(901, "198.51.100.10", "icmp"))
+    with capture(own, "router", "eth3", "icmp") as eth3, capture(own, "router", "eth2", "icmp") as eth2:
+        assert own.ping("public1", "198.51.100.10")
         assert eth3.lines("198.51.100.10 > 203.0.113.11: ICMP echo reply")
-        assert fresh.ping("public1", "192.0.2.10")
+        assert own.ping("public1", "192.0.2.10")
         assert eth2.lines("198.51.100.10") == []
         assert eth2.lines("192.0.2.10 > 203.0.113.11: ICMP echo reply")
 
@@ -96,23 +95,24 @@ def test_rt_5_a_static_nat_guest_leaves_by_the_interface_of_its_address(served: 
 
 
 def test_rt_6_other_guests_follow_the_main_route(built: Router) -> None:
-    with capture(built, "router", "eth3", "tcp port 80") as eth3, capture(built, "router", "eth2", "tcp port 80") as eth2:
+    what = "tcp port 80"
+    with capture(built, "router", "eth3", what) as eth3, capture(built, "router", "eth2", what) as eth2:
         assert built.http("guest3", "203.0.113.11") == "192.0.2.10"
         assert eth2.lines("192.0.2.10", "> 203.0.113.11.80")
         assert eth3.lines() == []
 
 
-def test_rt_7_the_default_route_is_the_gateway_of_the_boot_arguments(fresh: Router) -> None:
+def test_rt_7_the_default_route_is_the_gateway_of_the_boot_arguments(own: Router) -> None:
     def default() -> list[str]:
-        return [line for line in routes(fresh) if line.startswith("default")]
+        return [line for line in routes(own) if line.startswith("default")]
 
     assert default() == ["default via 192.0.2.1 dev eth2 proto 118"]
-    fresh.send(boot(gateway="192.0.2.53"))
+    own.send(boot(gateway="192.0.2.53"))
     assert default() == ["default via 192.0.2.53 dev eth2 proto 118"]
-    fresh.send(boot())
+    own.send(boot())
     assert default() == ["default via 192.0.2.1 dev eth2 proto 118"]
-    fresh.sh("router", "ip", "route", "del", "default")
-    fresh.send(example("isolated/10-dhcpentry-web1"))
+    own.sh("router", "ip", "route", "del", "default")
+    own.send(example("isolated/10-dhcpentry-web1"))
     assert default() == ["default via 192.0.2.1 dev eth2 proto 118"]
 
 
@@ -135,20 +135,20 @@ def test_rt_9_nothing_of_an_interface_is_left_after_its_last_address(served: Rou
     assert served.http("public1", "198.51.100.10:8443") == "203.0.113.11"
 
 
-def test_rt_10_rules_and_tables_do_not_depend_on_history(fresh: Router) -> None:
-    before = (rules(fresh), routes(fresh), routes(fresh, "102"), routes(fresh, "103"))
-    fresh.send(gone("198.51.100.10"), gone("192.0.2.10"), gone("192.0.2.11"), gone("192.0.2.12"))
-    assert {device for device, _ in addresses(fresh).values()} == {"lo", "eth0", "eth1"}
-    fresh.send(example("isolated/03-ips-second-vlan"), example("isolated/02-ips-source-nat"))
-    assert (rules(fresh), routes(fresh), routes(fresh, "102"), routes(fresh, "103")) == before
+def test_rt_10_rules_and_tables_do_not_depend_on_history(own: Router) -> None:
+    before = (rules(own), routes(own), routes(own, "102"), routes(own, "103"))
+    own.send(gone("198.51.100.10"), gone("192.0.2.10"), gone("192.0.2.11"), gone("192.0.2.12"))
+    assert {device for device, _ in addresses(own).values()} == {"lo", "eth0", "eth1"}
+    own.send(example("isolated/03-ips-second-vlan"), example("isolated/02-ips-source-nat"))
+    assert (rules(own), routes(own), routes(own, "102"), routes(own, "103")) == before
 
 
-def test_rt_10_a_table_is_made_whole_again(fresh: Router) -> None:
-    before = (rules(fresh), routes(fresh, "103"))
+def test_rt_10_a_table_is_made_whole_again(own: Router) -> None:
+    before = (rules(own), routes(own, "103"))
     for line in (
         "ip route add 172.16.9.0/24 via 198.51.100.1 table 103", "ip route del throw 10.1.1.0/24 table 103",
         "ip route replace default via 198.51.100.12 table 103", "ip rule del priority 1103",
     ):  # fmt: skip
-        fresh.sh("router", *line.split())
-    fresh.send(forward("192.0.2.12", 81, "10.1.1.12", 80), egress(902, "udp"))
-    assert (rules(fresh), routes(fresh, "103")) == before
+        own.sh("router", *line.split())
+    own.send(forward("192.0.2.12", 81, "10.1.1.12", 80), egress(902, "udp"))
+    assert (rules(own), routes(own, "103")) == before

@@ -41,7 +41,8 @@ if sys.argv[2] == 'active':
 else:
     c.sendall(b'PASV\\r\\n'); n = re.search(rb'\\((.*)\\)', f.readline()).group(1).decode().split(',')
     try:
-        d = socket.create_connection(('.'.join(n[:4]), int(n[4]) * 256 + int(n[5])), 2); print('.'.join(n[:4]), d.recv(99).decode())
+        d = socket.create_connection(('.'.join(n[:4]), int(n[4]) * 256 + int(n[5])), 2)
+        print('.'.join(n[:4]), d.recv(99).decode())
     except OSError: print('no data')
 """
 
@@ -51,22 +52,22 @@ def ftp(router: Router, node: str, server: str, mode: str) -> str:
     return router.sh(node, "python3", "-c", CLIENT, server, mode).strip()
 
 
-def test_sn_8_ftp_of_a_guest_to_the_world(fresh: Router) -> None:
+def test_sn_8_ftp_of_a_guest_to_the_world(own: Router) -> None:
     """Only the control connection's port is let out: the data connections are related to it."""
-    assert fresh.lease("guest3")
-    assert fresh.lease("guest1")
-    fresh.send(egress(901, "tcp", 21, 21))
-    with running(fresh, "public1", SERVER):
-        assert ftp(fresh, "guest3", "203.0.113.11", "active") == "203.0.113.11 192.0.2.10"
-        assert ftp(fresh, "guest3", "203.0.113.11", "passive") == "203.0.113.11 192.0.2.10"
-        assert ftp(fresh, "guest1", "203.0.113.11", "active") == "203.0.113.11 192.0.2.11"  # static NAT
-    assert any("helper=ftp" in line for line in connections(fresh, "-p", "tcp", "--orig-port-dst", "21"))
-    assert fresh.tcp("guest3", "203.0.113.11", 22) == ""
+    assert own.lease("guest3")
+    assert own.lease("guest1")
+    own.send(egress(901, "tcp", 21, 21))
+    with running(own, "public1", SERVER):
+        assert ftp(own, "guest3", "203.0.113.11", "active") == "203.0.113.11 192.0.2.10"
+        assert ftp(own, "guest3", "203.0.113.11", "passive") == "203.0.113.11 192.0.2.10"
+        assert ftp(own, "guest1", "203.0.113.11", "active") == "203.0.113.11 192.0.2.11"  # static NAT
+    assert any("helper=ftp" in line for line in connections(own, "-p", "tcp", "--orig-port-dst", "21"))
+    assert own.tcp("guest3", "203.0.113.11", 22) == ""
 
 
-def test_sn_8_ftp_of_the_world_to_a_guest(fresh: Router) -> None:
-    assert fresh.lease("guest3")
-    fresh.send(forward("192.0.2.10", 21, "10.1.1.13", 21), ingress(901, "192.0.2.10", "tcp", 21))
-    with running(fresh, "guest3", SERVER):
-        assert ftp(fresh, "public1", "192.0.2.10", "passive") == "192.0.2.10 203.0.113.11"
-        assert ftp(fresh, "public1", "192.0.2.10", "active") == "192.0.2.10 203.0.113.11"
+def test_sn_8_ftp_of_the_world_to_a_guest(own: Router) -> None:
+    assert own.lease("guest3")
+    own.send(forward("192.0.2.10", 21, "10.1.1.13", 21), ingress(901, "192.0.2.10", "tcp", 21))
+    with running(own, "guest3", SERVER):
+        assert ftp(own, "public1", "192.0.2.10", "passive") == "192.0.2.10 203.0.113.11"
+        assert ftp(own, "public1", "192.0.2.10", "active") == "192.0.2.10 203.0.113.11"

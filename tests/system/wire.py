@@ -14,6 +14,7 @@ from typing import Any
 from tests.system.kit import Router, eventually
 
 _MARKER = "0x88b5"  # an ethertype for local experiments (IEEE 802)
+_NO_PACKET = (_MARKER, "\t0x", "tcpdump:", "listening on")
 
 
 class Capture:
@@ -46,7 +47,7 @@ class Capture:
         )
         self._router.sh(self._node, "python3", "-c", script, self._device)
         assert eventually(lambda: sum(_MARKER in line for line in self._seen) >= self._markers), self._seen
-        kept = [line for line in self._seen if not any(text in line for text in (_MARKER, "tcpdump:", "listening on", "\t0x"))]
+        kept = [line for line in self._seen if not any(text in line for text in _NO_PACKET)]
         return [line for line in kept if all(text in line for text in texts)]
 
     def close(self) -> None:
@@ -77,7 +78,8 @@ def echo_request(source: str, target: str) -> bytes:
 def datagram(source: str, target: str, port: int) -> bytes:
     """A UDP datagram from port 4000."""
     body = struct.pack("!HHHH", 4000, port, 12, 0) + b"test"
-    return _ip(source, target, 17, body[:6] + struct.pack("!H", _sum(_pseudo(source, target, 17, body) + body)) + body[8:])
+    full = _sum(_pseudo(source, target, 17, body) + body)
+    return _ip(source, target, 17, body[:6] + struct.pack("!H", full) + body[8:])
 
 
 def segment(source: str, target: str, port: int, flags: int, source_port: int = 4000) -> bytes:
@@ -99,7 +101,7 @@ def _pseudo(source: str, target: str, protocol: int, body: bytes) -> bytes:
 
 def _sum(data: bytes) -> int:
     """The Internet checksum (RFC 1071)."""
-    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
+    total: int = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
@@ -146,7 +148,8 @@ def link(router: Router, device: str) -> Any:
 
 def routes(router: Router, table: str = "main") -> list[str]:
     """The routes of a table, sorted; empty where there is none."""
-    return sorted(line.strip() for line in router.sh("router", "ip", "route", "show", "table", table, ok=False).splitlines())
+    listed = router.sh("router", "ip", "route", "show", "table", table, ok=False)
+    return sorted(line.strip() for line in listed.splitlines())
 
 
 def rules(router: Router) -> list[str]:

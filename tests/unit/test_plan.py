@@ -73,3 +73,5 @@ def test_the_daemon_rereads_its_hosts_only_when_one_was_there() -> None:
     assert not rereads_hosts(diff({}, by_key([host("a")])))
     assert rereads_hosts(diff(by_key([host("a")]), by_key([host("b")])))
     assert rereads_hosts(diff(by_key([host("a")]), {}))
+    many = by_key(HostRecord(address=IPv4Address(n), lease="a", names="b") for n in range(2000))
+    assert rereads_hosts(diff({}, many))  # more than its queue of inotify holds

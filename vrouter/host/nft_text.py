@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from vrouter.model.resources import Resource
 from vrouter.model.table import TABLE, Chain, Element, Helper, Match, NamedSet, Rule, Verdict
-from vrouter.plan import Holding, Plan
+from vrouter.plan import Change, Holding, Plan
 
 _IN = f"ip {TABLE}"
 _PROTOCOLS = frozenset(("tcp", "udp", "icmp"))
@@ -16,20 +16,44 @@ _FIXED = (Chain, NamedSet, Helper)
 def transaction(plan: Plan, want: Holding) -> str:
     """What makes the table's part of a plan real; empty when it has none.
 
-    Elements and new chains are added to the table that is there. A chain or set that changes or goes replaces the whole
-    table, within the same transaction, by `want`.
+    It is added to the table that is there: a chain that changes is filled anew, because a base chain that is made anew
+    drops by its policy from the moment it is hooked, and its rules come with the commit (CV-6). Only where that cannot
+    be, since a hook, helper or type of a set differs, `want` replaces the whole table.
     """
     changes = [change for change in plan.changes if isinstance(change.before or change.after, (*_FIXED, Element))]
     if not changes:
         return ""
-    if any(isinstance(change.before, _FIXED) for change in changes):
-        lines = [f"add table {_IN}", f"delete table {_IN}", *_definition(want.values())]
-    else:
-        lines = []
-        gone = [change.before for change in changes if isinstance(change.before, Element)]
-        lines += _elements("delete", gone)
+    if all(map(_fits, changes)):
+        lines = [*_emptied([change.before for change in changes if change.before])]
+        lines += [f"delete chain {_IN} {change.key[1]}" for change in changes if _leaves(change)]
         lines += _definition(change.after for change in changes if change.after)
+    else:
+        lines = [f"add table {_IN}", f"delete table {_IN}", *_definition(want.values())]
     return "\n".join(lines) + "\n"
+
+
+def _fits(change: Change) -> bool:
+    """Whether a change can be made in the table that is there."""
+    match change.before, change.after:
+        case (Chain() as before, Chain() as after):
+            return before.hook == after.hook
+        case (NamedSet(), after):
+            return after is None
+        case (Helper(), _):
+            return False
+    return True
+
+
+def _leaves(change: Change) -> bool:
+    return isinstance(change.before, Chain) and not change.after
+
+
+def _emptied(before: Sequence[Resource]) -> Iterator[str]:
+    """Takes away what goes or changes; a chain that changes stays, without its rules."""
+    sets = {item.name: item for item in before if isinstance(item, NamedSet)}
+    yield from (f"flush chain {_IN} {item.name}" for item in before if isinstance(item, Chain))
+    yield from (f"delete {'map' if item.value else 'set'} {_IN} {item.name}" for item in sets.values())
+    yield from _elements("delete", (item for item in before if isinstance(item, Element) and item.set not in sets))
 
 
 def _definition(resources: Iterable[Resource]) -> Iterator[str]:
