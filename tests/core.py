@@ -68,8 +68,8 @@ class Core:
             self.change(self.merged(document))
         return diff(before, self.resources)
 
-    def change(self, changes: Mapping[str, Changes]) -> set[Key]:
-        """Take changes of bags; the keys whose resource may have changed."""
+    def change(self, changes: Mapping[str, Changes]) -> dict[Key, Resource | None]:
+        """Take changes of bags; what was wanted before at the keys that this touches."""
         asked = {
             (name, key): self.asked(name, entry) for name, change in changes.items() for key, entry in change.items()
         }

@@ -142,23 +142,25 @@ def _validated(name: str) -> Answer:
     faults: tuple[Fault, ...] = ()
     type = ""
     try:
-        parsed = parse_document(_content(name))
+        parsed = parse_document(Path(name).read_bytes())
         type = parsed.type
         validate(parsed.document, type)
     except Refused as refused:
         faults = refused.faults
+    except OSError as error:
+        faults = (Fault("", "", f"cannot read it: {error.strerror}"),)
     return {"file": name, "type": type, "refused": bool(faults), "faults": [fault.as_json() for fault in faults]}
 
 
 def _contents(files: tuple[str, ...]) -> Answer:
-    return {"files": [(name, _content(name).decode("latin-1")) for name in files]}
-
-
-def _content(name: str) -> bytes:
-    try:
-        return Path(name).read_bytes()
-    except OSError as error:
-        raise VrouterError(f"cannot read {name!r}: {error.strerror}") from error
+    """Name and content of each file; None in place of one that cannot be read."""
+    found: list[tuple[str, str | None]] = []
+    for name in files:
+        try:
+            found.append((name, Path(name).read_bytes().decode("latin-1")))
+        except OSError:
+            found.append((name, None))
+    return {"files": found}
 
 
 def _status(found: Answer) -> int:

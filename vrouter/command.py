@@ -60,24 +60,27 @@ def session(settings: Settings, waiting: bool = True, asked: str = "") -> Iterat
 
 
 def answer(current: Session, verb: str, question: Answer) -> Answer:
-    """What `plan`, `apply` or `converge` comes to. question: `files`, pairs of name and content (bytes as Latin-1), or
-    `dry_run`. Raises VrouterError."""
+    """What `plan`, `apply` or `converge` comes to. question: `files`, pairs of name and content (bytes as Latin-1, None
+    where it cannot be read), or `dry_run`. Raises VrouterError."""
     if verb == "converge":
         return {
             "changes": current.router.converge(bool(question["dry_run"])).changes_tree(),
             "files": [],
             "pending": [],
         }
-    files = [(str(name), str(content).encode("latin-1")) for name, content in question["files"]]
+    files = [(str(name), None if text is None else str(text).encode("latin-1")) for name, text in question["files"]]
+    readable = [(name, content) for name, content in files if content is not None]
+    unreadable = [Outcome(name, faults=(Fault("", "", "cannot read it"),)) for name, text in files if text is None]
     if verb == "plan":
-        return _outcomes(*current.router.plan(files))
+        planned, waiting = current.router.plan(readable)
+        return _outcomes([*planned, *unreadable], waiting)
     outcomes = []
-    for name, content in files:
+    for name, content in readable:
         try:
             outcomes += current.router.run([Job(current.intake.copy_in(name, content))])
         except VrouterError as error:
             outcomes.append(Outcome(name, faults=(Fault("", "", str(error)),)))
-    return _outcomes(outcomes, current.router.pending())
+    return _outcomes([*outcomes, *unreadable], current.router.pending())
 
 
 def _outcomes(outcomes: Sequence[Outcome], pending: Sequence[Pending]) -> Answer:

@@ -1,11 +1,13 @@
 """Places where a test may kill the process, to prove that a crash there loses nothing. Without the variable they are
 nothing.
 
-`VROUTER_FAULT` names the place; the process dies there by SIGKILL, as by a power cut that spares the disk.
+`VROUTER_FAULT` names the place; the process dies there by SIGKILL, as by a power cut that spares the disk. `PLACE#2`:
+the second time that it comes there.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 
@@ -25,10 +27,11 @@ POINTS = (
     "archived",
     "answered",
 )
-_CHOSEN = os.environ.get("VROUTER_FAULT")
+_CHOSEN, _, _TIME = os.environ.get("VROUTER_FAULT", "").partition("#")
+_times = itertools.count(1)
 
 
 def reached(point: str) -> None:
     """Die here if this place was chosen."""
-    if point == _CHOSEN:
+    if point == _CHOSEN and next(_times) == int(_TIME or 1):
         os.kill(os.getpid(), signal.SIGKILL)

@@ -57,6 +57,7 @@ class Intake:
         self._cache = Path(settings.cache_dir)
         self._claimed, self._done, self._failed = (self._cache / name for name in ("claimed", "processed", "failed"))
         self._lock = Path(settings.run_dir) / "lock"
+        self._last_claim_ns = 0
         self._kept, self._refused = _Bounded(self._done, _MOST_DONE), _Bounded(self._failed, _MOST_REFUSED)
 
     @contextmanager
@@ -87,8 +88,9 @@ class Intake:
 
     def left_over(self) -> list[Claimed]:
         """What a run that died had claimed, oldest first."""
-        found = [Claimed(path.name, path) for path in self._claimed.iterdir()]
-        return sorted(found, key=lambda claimed: claimed.path.stat().st_ctime_ns)  # the rename that claimed it
+        found = sorted((path.stat().st_mtime_ns, path) for path in self._claimed.iterdir())
+        self._last_claim_ns = max([self._last_claim_ns, *(claimed_ns for claimed_ns, _ in found)])
+        return [Claimed(path.name, path) for _, path in found]
 
     def boot_waits(self) -> bool:
         """Whether boot arguments have not been taken yet."""
@@ -112,11 +114,17 @@ class Intake:
         try:
             if not source.is_file() or source.is_symlink():
                 return None
+            self._stamp(source)
             os.rename(source, target)
         except OSError as error:
             raise IntakeError(f"cannot claim {name!r}: {error.strerror}") from error
         reached("claimed")
         return Claimed(name, target)
+
+    def _stamp(self, path: Path) -> None:
+        """Write the order of claims down: the kernel's own times are too coarse for it, and the clock may jump."""
+        self._last_claim_ns = max(self._last_claim_ns + 1, time.time_ns())
+        os.utime(path, ns=(self._last_claim_ns, self._last_claim_ns))
 
     def copy_in(self, name: str, content: bytes) -> Claimed:
         """An operator's command, claimed under a name of its own; the original stays. Raises IntakeError."""
@@ -126,6 +134,7 @@ class Intake:
             descriptor = os.open(self._claimed / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(descriptor, "wb") as handle:
                 handle.write(content)
+            self._stamp(self._claimed / name)
         except OSError as error:
             raise IntakeError(f"cannot copy {name!r} into {self._claimed}: {error.strerror}") from error
         return Claimed(name, self._claimed / name)

@@ -120,7 +120,9 @@ class Router:
     def elements(self, name: str) -> list[Any]:
         """The elements of a set or map of ours."""
         listing = json.loads(self.sh("router", "nft", "-j", "list", "table", "ip", "vrouter"))["nftables"]
-        found = next(item[kind] for item in listing for kind in ("set", "map") if item.get(kind, {}).get("name") == name)
+        found = next(
+            item[kind] for item in listing for kind in ("set", "map") if item.get(kind, {}).get("name") == name
+        )
         elements: list[Any] = found.get("elem", [])
         return elements
 

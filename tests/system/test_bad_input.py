@@ -30,7 +30,9 @@ ATTACKS = (
 FORWARD = example("forwardrules")["rules"][0]
 
 
-def call(router: Router, content: bytes | dict[str, Any], name: str = "", *more: str) -> subprocess.CompletedProcess[str]:
+def call(
+    router: Router, content: bytes | dict[str, Any], name: str = "", *more: str
+) -> subprocess.CompletedProcess[str]:
     """One command through update_config; never a traceback."""
     done = router.update_config(content, name, *more)
     assert "Traceback" not in done.stdout + done.stderr
@@ -51,7 +53,9 @@ def apply_all(router: Router, documents: list[bytes]) -> list[dict[str, Any]]:
     script += " open(f'/tmp/bad/{i:05d}','wb').write(t.encode('latin-1'))\n"
     texts = json.dumps([document.decode("latin-1") for document in documents]).encode()
     router.lab.run("router", ("python3", "-c", script), stdin=texts, check=True)
-    done = router.run("sh", "-c", "cd /tmp/bad && vrouter apply --json *; status=$?; rm -r /tmp/bad; exit $status", limit_s=200)
+    done = router.run(
+        "sh", "-c", "cd /tmp/bad && vrouter apply --json *; status=$?; rm -r /tmp/bad; exit $status", limit_s=200
+    )
     assert "Traceback" not in done.stderr and done.returncode in (0, 1), done.stderr
     files: list[dict[str, Any]] = json.loads(done.stdout)["files"]
     assert len(files) == len(documents)
@@ -110,7 +114,10 @@ MALFORMED = {
     "wrong type": (b'{"type": "forwardrules", "rules": "x"}', "rules: 'x' is not a list of rules"),
     "10 MB": (text(example("dhcpentry") | {"host_name": "a" * 10_000_000}), "host_name: 'aaa"),
     "nested": (b'{"type": "ips", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested deeper than 64 levels"),
-    "repeated": (b'{"type": "forwardrules", "rules": [{"protocol": "tcp", "protocol": "udp"}]}', "rules[0].protocol: given"),
+    "repeated": (
+        b'{"type": "forwardrules", "rules": [{"protocol": "tcp", "protocol": "udp"}]}',
+        "rules[0].protocol: given",
+    ),
     "number": (b'{"type": "ips", "ip_address": [], "x": 1e999}', "x: a number beyond 1e308"),
     "later": (text({"type": "loadbalancer"}), "not supported yet: loadbalancer"),
     "unknown": (text({"type": "nonsense"}), "unknown type: nonsense"),
@@ -156,7 +163,9 @@ def test_a_name_that_is_a_path_is_refused(built: Router, name: str) -> None:
 
 
 def test_hostile_names_are_data(built: Router) -> None:
-    for place, name in enumerate(("$(touch pwned)", "; touch pwned", "a\nb", "-rf", "`id`", "{{7*7}}", "\udcff.json.x")):
+    for place, name in enumerate(
+        ("$(touch pwned)", "; touch pwned", "a\nb", "-rf", "`id`", "{{7*7}}", "\udcff.json.x")
+    ):
         done = call(built, {"type": "firewallrules", "rules": []}, name)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), (place, done.stderr)
     assert built.run("vrouter", "apply", "none\n$(touch pwned)").returncode == 1

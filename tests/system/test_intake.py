@@ -50,7 +50,11 @@ def test_pending_boot_arguments_are_taken_first(bare: Router) -> None:
 
 
 def test_malformed_pending_boot_arguments_block_nothing(bare: Router) -> None:
-    for content in (b'{"type": "cmdline", "cmd_line": {"name": "a"b"}}', b"", json.dumps(example("cmdline-vpc")).encode()):
+    for content in (
+        b'{"type": "cmdline", "cmd_line": {"name": "a"b"}}',
+        b"",
+        json.dumps(example("cmdline-vpc")).encode(),
+    ):
         bare.put(content, "cmd_line.json")
         done = bare.update_config(IPS)
         assert (done.returncode, done.stderr) == (0, "")
@@ -80,9 +84,15 @@ def test_answers_of_update_config(fresh: Router) -> None:
 
 def test_answers_of_vrouter(fresh: Router) -> None:
     before = (fresh.generation(), fresh.state())
-    for name, document in (("new", forward(1001)), ("same", example("isolated/07-forwardrules")), ("bad", {"type": "x"})):
+    for name, document in (
+        ("new", forward(1001)),
+        ("same", example("isolated/07-forwardrules")),
+        ("bad", {"type": "x"}),
+    ):
         fresh.lab.put("router", f"/tmp/{name}.json", json.dumps(document).encode())
-    statuses = {name: fresh.run("vrouter", "plan", f"/tmp/{name}.json").returncode for name in ("new", "same", "bad", "none")}
+    statuses = {
+        name: fresh.run("vrouter", "plan", f"/tmp/{name}.json").returncode for name in ("new", "same", "bad", "none")
+    }
     assert statuses == {"new": 2, "same": 0, "bad": 1, "none": 1}
     assert fresh.run("vrouter", "plan", "/tmp/new.json", "/tmp/bad.json").returncode == 1
     for arguments in ((), ("plan",), ("apply", "--wrong"), ("nonsense",)):

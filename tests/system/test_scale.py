@@ -29,7 +29,10 @@ def forwards(*ports: int) -> dict[str, Any]:
 
 def firewall(*ports: int, **more: object) -> dict[str, Any]:
     rule = {"protocol": "tcp", "traffic_type": "Ingress", "src_ip": OTHER, "source_cidr_list": ["0.0.0.0/0"]}
-    return {"type": "firewallrules", "rules": [rule | {"id": port, "src_port_range": [port, port]} | more for port in ports]}
+    return {
+        "type": "firewallrules",
+        "rules": [rule | {"id": port, "src_port_range": [port, port]} | more for port in ports],
+    }
 
 
 def host(number: int, **more: object) -> dict[str, Any]:

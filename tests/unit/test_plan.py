@@ -70,8 +70,10 @@ def test_the_daemon_rereads_its_hosts_only_when_one_was_there() -> None:
     def host(lease: str) -> HostRecord:
         return HostRecord(address=IPv4Address("10.1.1.11"), lease=lease, names="10.1.1.11 web1")
 
-    assert not rereads_hosts(diff({}, by_key([host("a")])))
-    assert rereads_hosts(diff(by_key([host("a")]), by_key([host("b")])))
-    assert rereads_hosts(diff(by_key([host("a")]), {}))
+    assert not rereads_hosts(diff({}, by_key([host("a")])), set())
+    assert not rereads_hosts(diff({}, by_key([host("a")])), {"10.1.1.12"})
+    assert rereads_hosts(diff({}, by_key([host("a")])), {"10.1.1.11"})  # an old line of the address is still held
+    assert rereads_hosts(diff(by_key([host("a")]), by_key([host("b")])), set())
+    assert not rereads_hosts(diff(by_key([host("a")]), {}), set())  # it is told to ignore the MAC
     many = by_key(HostRecord(address=IPv4Address(n), lease="a", names="b") for n in range(2000))
-    assert rereads_hosts(diff({}, many))  # more than its queue of inotify holds
+    assert rereads_hosts(diff({}, many), set())  # more than its queue of inotify holds

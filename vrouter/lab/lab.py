@@ -147,8 +147,13 @@ class Lab:
         return done
 
     def put(self, node: str, path: str, data: bytes, mode: int = 0o600) -> None:
-        """Write a file in a node, and the directories it needs. Raises LabError when it cannot be written."""
-        self.run(node, ["install", "-D", "-T", f"--mode={mode:o}", "/dev/stdin", path], stdin=data, check=True)
+        """Replace a file in a node, and make the directories it needs. Raises LabError when it cannot be written.
+
+        It appears whole, under its name only when it is finished: an agent takes a command as soon as it sees one.
+        """
+        part = str(Path(path).parent / f".{Path(path).name}.part")
+        script = 'install -D -T --mode="$1" /dev/stdin "$2" && mv -f -T "$2" "$3"'
+        self.run(node, ["sh", "-c", script, "sh", f"{mode:o}", part, path], stdin=data, check=True)
 
     def add_link(self, node: str, device: str, segment: str, mac: str) -> None:
         """Plug a NIC into a node; it is down and without addresses. Raises LabError when it cannot be."""
