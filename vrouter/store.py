@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from vrouter.contracts import Bag
 from vrouter.durable import sync_directory
 from vrouter.errors import BagError
 from vrouter.model.bag import Entry
+from vrouter.model.json import JsonObject
 
 
 class Store:
@@ -32,13 +34,13 @@ class Store:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise BagError(f"cannot read databag {path}: {error}") from error
+            raise BagError(f"cannot read databag {path}: {error.strerror}") from error
         try:
-            found = orjson.loads(text)
+            found = json.loads(text)
             if not isinstance(found, dict):
                 raise ValueError("it is not an object")
             return dict(bag.load(found))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BagError(
                 f"databag {path} is unreadable: {error}; restore it, or remove it to start it anew"
             ) from error
@@ -49,7 +51,7 @@ class Store:
         Keys sorted, two blanks of indentation, no newline at the end, as the reference does (contract commands 2.5).
         """
         path = self._path(bag)
-        text = orjson.dumps(bag.dump(entries), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+        text = _text(bag.dump(entries))
         temporary = path.with_name(f".{path.name}.new")
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -60,9 +62,16 @@ class Store:
                 os.fsync(descriptor)
             os.replace(temporary, path)
             sync_directory(self._directory)
-        except (OSError, TypeError) as error:
+        except OSError as error:
             temporary.unlink(missing_ok=True)
-            raise BagError(f"cannot write databag {path}: {error}") from error
+            raise BagError(f"cannot write databag {path}: {error.strerror}") from error
 
     def _path(self, bag: Bag[Any]) -> Path:
         return self._directory / f"{bag.name}.json"
+
+
+def _text(value: JsonObject) -> bytes:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+    except TypeError:  # a text of a foreign bag that is no Unicode, such as half of a surrogate pair
+        return json.dumps(value, indent=2, sort_keys=True).encode()

@@ -24,7 +24,7 @@ def _built(lab: Lab) -> Router:
 
 
 @pytest.fixture
-def fresh() -> Iterator[Router]:
+def idle() -> Iterator[Router]:
     """A router whose agent was told nothing yet."""
     with _lab() as lab:
         yield Router(lab)

@@ -54,7 +54,7 @@ def ports(router: Router) -> set[int]:
 
 def pid(router: Router) -> int:
     """The agent's process as the router counts; 0 when none runs."""
-    found = router.sh("router", "pgrep", "-f", "-m vrouter agent$", ok=False).split()
+    found = router.sh("router", "pgrep", "-f", "--", "-m vrouter agent$", ok=False).split()
     return int(found[0]) if found else 0
 
 
@@ -91,7 +91,7 @@ def restart(router: Router, **environment: str) -> None:
     """Another agent in place of the one that runs."""
     stop(router)
     done = start(router, **environment)
-    assert done.returncode == 0, done.stderr + log(router)
+    assert done.returncode == 0 and pid(router), done.stderr + log(router)
 
 
 def log(router: Router) -> str:
@@ -108,7 +108,7 @@ def logged(router: Router) -> Iterator[list[str]]:
     lines += log(router)[before:].splitlines()
 
 
-def idle(router: Router) -> bool:
+def settled(router: Router) -> bool:
     """Whether no command waits and none is claimed."""
     names = [name for name in listed(router) if name not in ("claimed", "failed", "processed")]
     return not names and not listed(router, "claimed")

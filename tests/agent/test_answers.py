@@ -14,13 +14,13 @@ from tests.agent.kit import (
     forward,
     forwards,
     host,
-    idle,
     listed,
     outer_pid,
     pid,
     ports,
     push,
     restart,
+    settled,
     start,
     stop,
 )
@@ -37,7 +37,7 @@ def said(done: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
 
 def taken(router: Router) -> bool:
     """Whether the watcher has taken, and finished, everything."""
-    return bool(eventually(lambda: idle(router)))
+    return bool(eventually(lambda: settled(router)))
 
 
 def test_silence_or_the_faults(shared: Router) -> None:
@@ -117,23 +117,23 @@ def test_false_deletes_the_archived_copy_also_when_it_comes_late(shared: Router)
     assert kept == [] and {1051, 1052, 1053} <= ports(shared)
 
 
-def test_the_agent_plans_and_applies_as_the_embedded_pipeline(fresh: Router, reference: Router) -> None:
+def test_the_agent_plans_and_applies_as_the_embedded_pipeline(idle: Router, reference: Router) -> None:
     """File by file, word by word; `reference` has seen the example already, so both get it twice."""
     documents = [example(f"isolated/{path.stem}") for path in ISOLATED]
-    planned, applied = fresh.plan(*documents), fresh.send(*documents)
+    planned, applied = idle.plan(*documents), idle.send(*documents)
     assert planned["changes"] == applied["changes"] and planned["changes"]
-    assert fresh.state() == reference.state()
+    assert idle.state() == reference.state()
     more = [host(41), forwards(forward(1061), forward(1062, address="192.0.2.77")), host(42), host(41, remove=True)]
     for document in more:
-        answers = [{**router.plan(document), "files": 0} for router in (fresh, reference)]
+        answers = [{**router.plan(document), "files": 0} for router in (idle, reference)]
         assert answers[0] == answers[1]
-        answers = [{**router.send(document), "files": 0} for router in (fresh, reference)]
+        answers = [{**router.send(document), "files": 0} for router in (idle, reference)]
         assert answers[0] == answers[1]
-    assert fresh.plan(more[1])["pending"]
-    for router in (fresh, reference):
+    assert idle.plan(more[1])["pending"]
+    for router in (idle, reference):
         assert router.run("vrouter", "converge").returncode == 0
         assert router.run("vrouter", "converge", "--dry-run").stdout == "nothing to change\n"
-    assert fresh.state() == reference.state()
+    assert idle.state() == reference.state()
 
 
 def test_without_an_agent_the_client_does_the_work_itself(served: Router) -> None:

@@ -14,13 +14,13 @@ from tests.agent.kit import (
     forward,
     forwards,
     host,
-    idle,
     listed,
     log,
     pid,
     ports,
     push,
     restart,
+    settled,
     start,
     stop,
 )  # fmt: skip
@@ -69,7 +69,7 @@ def test_commands_that_waited_together_are_finished_by_the_next_agent(
     push(shared, *named)
     assert ended(shared), f"the agent did not die where it is {point}"
     assert start(shared).returncode == 0, log(shared)
-    assert eventually(lambda: idle(shared)), listed(shared)
+    assert eventually(lambda: settled(shared)), listed(shared)
     given(reference, named)
     assert shared.state() == reference.state()
     processed, failed = listed(shared, "processed"), listed(shared, "failed")
@@ -117,7 +117,7 @@ def test_a_large_bag_that_is_not_written_yet(served: Router, point: str) -> None
     """The claimed files are the journal (design 3); also where two of them were taken within a tick of the clock."""
     many = [forward(port, "10.1.1.11") for port in range(30000, 32100)]
     assert served.update_config(forwards(*many)).returncode == 0
-    assert eventually(lambda: idle(served))
+    assert eventually(lambda: settled(served))
     if point:
         restart(served, fault=point)
     named = [
@@ -134,7 +134,7 @@ def test_a_large_bag_that_is_not_written_yet(served: Router, point: str) -> None
         assert "33100:33100" not in bag
     served.sh("router", "nft", "flush", "ruleset")
     assert start(served).returncode == 0
-    assert eventually(lambda: idle(served))
+    assert eventually(lambda: settled(served))
     wanted = {33000, *range(33001, 33011), 33100} - {33005}
     assert {port for port in ports(served) if port >= 33000} == wanted and 30000 not in ports(served)
     found = [element for element in served.elements("forward_port") if element[0]["concat"][2] == 33000]
