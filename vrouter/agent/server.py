@@ -65,8 +65,7 @@ class Agent:
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises VrouterError when it cannot start."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
+        self._hear_signals()
         with self._intake.locked(), Host(self._settings) as host:
             try:
                 self._router = Router(self._settings, REGISTRY, host, defer=True)
@@ -85,6 +84,16 @@ class Agent:
             self._flush()
             self._listener.close()
             Path(self._settings.run_dir, SOCKET).unlink(missing_ok=True)
+
+    def _hear_signals(self) -> None:
+        """Stop at the next turn; a signal also ends the wait, which python would go on with (PEP 475)."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        self._signals, self._wakes = socket.socketpair()
+        for end in (self._signals, self._wakes):
+            end.setblocking(False)
+        signal.set_wakeup_fd(self._wakes.fileno())
+        self._selector.register(self._signals, selectors.EVENT_READ, "signal")
 
     def _stop(self, _: int, __: FrameType | None) -> None:
         self._stopping = True
@@ -145,6 +154,8 @@ class Agent:
                 self._selector.register(connection, selectors.EVENT_READ, "caller")
         elif key.data == "caller" and isinstance(key.fileobj, socket.socket):
             self._hear(key.fileobj)
+        elif key.data == "signal":
+            self._signals.recv(64)
         elif key.data == "cache":
             for directory, name in self._cache.events():
                 for each in [name] if directory else self._intake.waiting(0):

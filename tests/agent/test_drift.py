@@ -1,0 +1,154 @@
+"""What foreign hands change: of ours it is noticed, told and repaired within a second; of theirs nothing is touched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.agent.kit import forward, forwards, log, logged, pid, ports, restart
+from tests.system.commands import ips, public
+from tests.system.kit import Router, eventually
+from tests.system.probes import knocking, serving
+
+WITHIN_S = 3.0  # a second on a machine that does nothing else
+LEASE = "/var/lib/vrouter/dnsmasq/leases/10.1.1.11"
+NAME = "/var/lib/vrouter/dnsmasq/names/10.1.1.12"
+CONF = "/etc/dnsmasq.d/cloud.conf"
+
+DEEDS = {
+    "flushed table": ("nft flush table ip vrouter", "chain"),
+    "deleted table": ("nft delete table ip vrouter", "chain"),
+    "deleted rules": ("nft flush chain ip vrouter input", "chain input"),
+    "foreign rule in our chain": ("nft add rule ip vrouter input tcp dport 99 accept", "chain input"),
+    "deleted element": (
+        "nft delete element ip vrouter forward_port { 192.0.2.10 . tcp . 2222 }",
+        "forward_port",
+    ),
+    "foreign element": (
+        "nft add element ip vrouter forward_port { 192.0.2.10 . tcp . 99 : 10.1.1.99 . 99 }",
+        "forward_port",
+    ),
+    "removed address": ("ip address del 192.0.2.11/24 dev eth2", "address 192.0.2.11"),
+    "removed first address": ("ip address del 192.0.2.10/24 dev eth2", "address 192.0.2.10"),
+    "link that was taken down": ("ip link set eth3 down", "link eth3"),
+    "deleted route": ("ip route flush table Table_eth3", "route"),
+    "deleted rule": ("ip rule flush protocol 118", "rule"),
+    "edited configuration": (f"sed -i s/^dhcp/#dhcp/ {CONF}", f"file {CONF}"),
+    "deleted configuration": (f"rm {CONF}", f"file {CONF}"),
+    "edited lease": (f"echo nonsense > {LEASE}", "host 10.1.1.11"),
+    "deleted name": (f"rm {NAME}", "host 10.1.1.12"),
+    "foreign lease": (f"cp {LEASE} /var/lib/vrouter/dnsmasq/leases/10.1.1.99", "host 10.1.1.99"),
+    "killed daemon": ("kill -9 $(pidof dnsmasq)", "unit dnsmasq"),
+}
+"""What is done, and what the log then names."""
+
+
+def within(probe: Callable[[], object], limit_s: float = 10.0) -> float:
+    """Seconds until the probe is true; it looks as often as it can."""
+    begin = time.monotonic()
+    while not probe():
+        assert time.monotonic() - begin < limit_s, "never"
+    return time.monotonic() - begin
+
+
+def repairs(router: Router) -> int:
+    """How often the agent has said so."""
+    return log(router).count("drift: repaired")
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_noticed_repaired_and_told(shared: Router, deed: str) -> None:
+    command, named = DEEDS[deed]
+    before, agent, so_far = shared.state(), pid(shared), repairs(shared)
+    with logged(shared) as lines:
+        shared.sh("router", "sh", "-c", command)
+        took = within(lambda: repairs(shared) > so_far)
+    assert any(named in line for line in lines), lines
+    assert shared.state() == before and pid(shared) == agent
+    assert took < WITHIN_S, f"{took:.2f} s"
+    time.sleep(0.3)
+    assert repairs(shared) == so_far + 1, "what the agent does itself is no drift"
+
+
+def test_reported_and_not_repaired_by_setting(served: Router) -> None:
+    restart(served, repair="false")
+    for deed in ("deleted element", "removed address", "edited lease", "killed daemon"):
+        command, named = DEEDS[deed]
+        with logged(served) as lines:
+            served.sh("router", "sh", "-c", command)
+            assert eventually(lambda named=named: named in log(served), 2)  # type: ignore[misc]
+        assert not any("repaired" in line for line in lines)
+    assert "192.0.2.11" not in served.sh("router", "ip", "-4", "addr") and 2222 not in ports(served)
+    restart(served)
+    assert "192.0.2.11" in served.sh("router", "ip", "-4", "addr") and 2222 in ports(served)
+
+
+def test_what_is_not_ours_stays(served: Router) -> None:
+    before = served.state()
+    deeds = (
+        "nft add table ip foreign", "nft add chain ip foreign c { type filter hook input priority 10; }",
+        "nft add rule ip foreign c counter", "nft add table inet filter",
+        "ip link add br0 type bridge", "ip address add 172.31.0.1/24 dev br0", "ip link set br0 up",
+        "ip route add 172.30.0.0/16 via 172.31.0.2", "ip route add 172.29.0.0/16 dev br0 table 77",
+        "ip rule add from 172.31.0.0/24 lookup 77 priority 77", "sh -c 'echo x > /etc/dnsmasq.d/.foreign'",
+    )  # fmt: skip
+    with logged(served) as lines:
+        for deed in deeds:
+            served.sh("router", "sh", "-c", deed)
+        time.sleep(0.5)
+        foreign = served.state()
+        assert served.update_config(forwards(forward(1201))).returncode == 0
+        served.sh("router", "nft", "flush", "table", "ip", "vrouter")
+        assert eventually(lambda: 1201 in ports(served), 3)
+        assert served.update_config(forwards(forward(1201, revoke=True))).returncode == 0
+        assert served.run("vrouter", "converge").returncode == 0
+    after = served.state()
+    for part in ("nft", "addresses", "routes", "rules"):
+        assert after[part] == foreign[part] != before[part], part
+    assert sum("drift: not as" in line for line in lines) == 1, lines
+
+
+def test_an_address_whose_nic_comes_later(served: Router) -> None:
+    """Accepted and pending (design 4a); in effect when the NIC is there, without another command."""
+    element = public("198.51.100.70", nic_dev_id=4, vif_mac_address="1e:00:4c:00:00:04")
+    assert served.update_config(ips(element)).returncode == 0
+    assert "198.51.100.70" not in served.sh("router", "ip", "-4", "addr")
+    assert any("198.51.100.70" in str(item) for item in served.plan(forwards(forward(1211)))["pending"])
+    served.lab.add_link("router", "eth4", "public-b", "1e:00:4c:00:00:04")
+    took = within(lambda: "198.51.100.70" in served.sh("router", "ip", "-4", "addr"))
+    assert took < WITHIN_S
+    served.lab.remove_link("router", "eth4")
+    assert served.update_config(forwards(forward(1212))).returncode == 0 and 1212 in ports(served)
+    served.lab.add_link("router", "eth4", "public-b", "1e:00:4c:00:00:04")
+    within(lambda: "198.51.100.70" in served.sh("router", "ip", "-4", "addr"))
+
+
+def test_a_command_right_after_foreign_hands_repairs_as_well(served: Router) -> None:
+    before = served.state()
+    for _ in range(5):
+        served.sh("router", "sh", "-c", "nft flush table ip vrouter; ip address del 192.0.2.11/24 dev eth2")
+        assert served.update_config(forwards(forward(1221))).returncode == 0
+        assert 1221 in ports(served) and 2222 in ports(served)
+        assert served.update_config(forwards(forward(1221, revoke=True))).returncode == 0
+    assert eventually(lambda: served.state() == before)
+
+
+def test_foreign_hands_that_never_rest(served: Router) -> None:
+    """Tables of others come and go all the time: commands are taken, forwards work, nothing is told."""
+    script = "while :; do nft add table ip busy; nft delete table ip busy; done"
+    with (
+        serving(served, "guest2", "tcp 22"),
+        knocking(served, "public1", "192.0.2.10", 2222) as loop,
+        served.lab.popen("router", ("sh", "-c", script)) as busy,
+    ):
+        try:
+            begin = time.monotonic()
+            for number in range(10):
+                assert served.update_config(forwards(forward(1230 + number))).returncode == 0
+            took = time.monotonic() - begin
+        finally:
+            busy.kill()
+    assert loop.failed == 0 and loop.count and took < 60
+    assert "drift" not in log(served)
