@@ -1,4 +1,4 @@
-"""Pushes commands to the agent from inside a router, as many callers at once: `pusher.py CLIENTS PREFIX`, standard library only.
+"""Pushes commands to an agent from inside its router, as many callers at once: `pusher.py CLIENTS PREFIX`.
 
 stdin: a JSON list of documents. Each client writes its file, renames it into the cache directory, asks the socket as
 update_config does, and takes the next. stdout: JSON, for each document its exit status and text, in their order.

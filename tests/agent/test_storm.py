@@ -1,0 +1,160 @@
+"""Many callers at once, many commands one after the other: all answered rightly, nothing grows."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+from tests.agent.kit import (
+    BROKEN,
+    address,
+    forward,
+    forwards,
+    host,
+    listed,
+    log,
+    outer_pid,
+    pid,
+    push,
+    restart,
+    settled,
+)
+from tests.system.commands import egress, ingress, static_nat
+from tests.system.kit import Document, Router, eventually
+from vrouter.lab.rootfs import CHECKOUT
+
+PUSHER = ("python3", "-S", f"{CHECKOUT}/tests/agent/pusher.py")
+CLIENTS, COMMANDS = 50, 2000
+TORN: Document = {"type": "dhcpentry", "mac_address": "nonsense", "ipv4_address": "10.1.1.300"}
+
+
+def pushed(router: Router, documents: list[Document], clients: int, prefix: str) -> list[tuple[int, str]]:
+    """The answers to documents that some clients push, in their order."""
+    argv = (*PUSHER, str(clients), prefix)
+    done = router.lab.run("router", argv, stdin=json.dumps(documents).encode(), timeout_s=200)
+    assert done.returncode == 0, done.stderr
+    return [(status, text) for status, text in json.loads(done.stdout)]
+
+
+def mixed(number: int) -> Document:
+    """Commands that do not depend on each other's order; every tenth is broken."""
+    if number % 10 == 9:
+        return BROKEN if number % 20 == 9 else TORN
+    if number % 10 < 5:
+        return forwards(forward(20000 + number, f"10.1.1.{11 + number % 3}"))
+    if number % 10 == 5:
+        return host(20 + number // 10)
+    if number % 10 == 6:
+        return egress(90000 + number, "tcp", 1000 + number)
+    if number % 10 == 7:
+        return ingress(80000 + number, "192.0.2.11", "tcp", 2000 + number)
+    return (
+        static_nat(f"192.0.2.{20 + number // 10}", f"10.1.1.{20 + number // 10}")
+        if number % 40 == 8
+        else address(20 + number // 10)
+    )
+
+
+def resident_kib(number: int) -> int:
+    """The memory of a process."""
+    status = Path(f"/proc/{number}/status").read_text().splitlines()
+    return int(next(line for line in status if line.startswith("VmRSS:")).split()[1])
+
+
+def test_fifty_callers_push_two_thousand_commands(served: Router, reference: Router) -> None:
+    documents = [mixed(number) for number in range(COMMANDS)]
+    agent = outer_pid(served)
+    reloads = log_of_dnsmasq(served)
+    begin = time.monotonic()
+    answers = pushed(served, documents, CLIENTS, "storm")
+    took = time.monotonic() - begin
+    for number, (status, text) in enumerate(answers):
+        if documents[number] is BROKEN:
+            assert status == 1 and f"storm.json.{number} refused" in text and "'tpc' is not" in text
+        elif documents[number] is TORN:
+            assert status == 1 and "nonsense" in text and "10.1.1.300" in text
+        else:
+            assert (status, text) == (0, ""), (number, documents[number])
+    assert eventually(lambda: settled(served))
+    assert outer_pid(served) == agent and len(os.listdir(f"/proc/{agent}/fd")) < 40
+    reference.send(*(document for document in documents if document not in (BROKEN, TORN)))
+    assert served.state() == reference.state()
+    told = log_of_dnsmasq(served) - reloads
+    print(f"\n{COMMANDS} commands in {took:.1f} s, {told} reads of dnsmasq, {resident_kib(agent)} KiB")
+    assert told <= took + 2, "more than one reload a second"
+    assert took < 60 and resident_kib(agent) < 120 * 1024
+
+
+def log_of_dnsmasq(router: Router) -> int:
+    """How often the daemon has read its directories anew."""
+    return int(router.sh("router", "sh", "-c", "grep -c 'cleared cache' /var/log/dnsmasq.log || true") or 0)
+
+
+def test_guests_that_go_are_withdrawn_with_one_reload_a_second(served: Router) -> None:
+    """Each removal waits until the daemon has read that; together they need few reloads."""
+    served.send(*(host(number) for number in range(20, 120)))
+    before = log_of_dnsmasq(served)
+    daemon = served.pid()
+    begin = time.monotonic()
+    moves = [host(number, mac_address=f"02:00:4c:03:00:{number:02x}") for number in range(20, 120)]
+    assert set(map(tuple, pushed(served, moves, 20, "move"))) == {(0, "")}
+    took = time.monotonic() - begin
+    reads = log_of_dnsmasq(served) - before
+    assert reads <= took + 2, f"{reads} reloads in {took:.1f} s"
+    assert served.pid() == daemon
+
+
+def test_a_thousand_files_dropped_at_once(served: Router) -> None:
+    named = [(f"drop.json.{number}", forwards(forward(20000 + number))) for number in range(1000)]
+    begin = time.monotonic()
+    push(served, *named)
+    assert eventually(lambda: settled(served), 60)
+    took = time.monotonic() - begin
+    kept = listed(served, "processed")
+    assert all(f"{name}.gz" in kept for name, _ in named)
+    print(f"\n1000 files in {took:.1f} s")
+    assert took < 30  # 5 on a machine that does nothing else
+
+
+def test_memory_does_not_grow(served: Router) -> None:
+    """A quarter of what is promised: the answers that are remembered are all there after the first 5000."""
+    pair = [forwards(forward(21000)), forwards(forward(21000, revoke=True))]
+    hosts = [host(60), host(60, mac_address="02:00:4c:03:00:60")]
+    cycle: list[Document] = [*pair * 4, BROKEN, pair[0]]
+    number = outer_pid(served)
+    pushed(served, cycle * 450, 8, "warm")
+    before, files = resident_kib(number), len(os.listdir(f"/proc/{number}/fd"))
+    pushed(served, cycle * 300, 8, "more")
+    after = resident_kib(number)
+    print(f"\n{before} KiB, then {after} KiB")
+    assert after - before < 1536, f"{before} KiB grew to {after}"
+    assert len(os.listdir(f"/proc/{number}/fd")) <= files and outer_pid(served) == number
+    assert len(listed(served, "processed")) <= 2000 and len(listed(served, "failed")) <= 500
+    served.send(*hosts)
+
+
+def test_callers_that_leave_and_callers_that_stay_silent(served: Router) -> None:
+    script = (
+        "import socket,time\n"
+        "held=[]\n"
+        "for n in range(300):\n"
+        " s=socket.socket(socket.AF_UNIX); s.connect('/run/vrouter/agent.sock'); held.append(s)\n"
+        " if n%3: s.send(b'update_config\\0none.json\\0keep\\n' if n%3==1 else b'half')\n"
+        " if n%2: s.close()\n"
+        "print('up',flush=True); time.sleep(60)\n"
+    )
+    agent, number = pid(served), outer_pid(served)
+    files = len(os.listdir(f"/proc/{number}/fd"))
+    process = served.lab.popen("router", ("python3", "-c", script), stdout=-1)
+    try:
+        assert process.stdout is not None and process.stdout.readline() == b"up\n"
+        for port in range(21100, 21110):
+            assert served.update_config(forwards(forward(port))).returncode == 0
+    finally:
+        process.kill()
+        process.communicate()
+    assert eventually(lambda: len(os.listdir(f"/proc/{number}/fd")) <= files) and pid(served) == agent
+    assert "Traceback" not in log(served)
+    restart(served)
