@@ -88,7 +88,11 @@ def diff(have: Holding, want: Holding, keys: Iterable[Key] | None = None) -> Pla
 
 def rereads_hosts(plan: Plan) -> bool:
     """Whether dnsmasq has to read its host directories anew: it notices new files by itself, but it forgets no old
-    entry without being told (contract lab-notes; checked with 2.90: "duplicate dhcp-host IP address"), and of very many
-    new files at once the kernel does not tell it all."""
-    hosts = [change for change in plan.changes if isinstance(change.before or change.after, HostRecord)]
-    return len(hosts) > _MOST_NOTICED or any(change.before for change in hosts)
+    entry without being told (contract lab-notes; checked with 2.90: "duplicate dhcp-host IP address")."""
+    return any(isinstance(change.before, HostRecord) for change in plan.changes)
+
+
+def renews_hosts(plan: Plan) -> bool:
+    """Whether so many guests change that dnsmasq is better started anew: the kernel does not tell it of all the files,
+    and what it is told takes it longer (10 000 guests: 10 s, 1.4 s at its start)."""
+    return sum(isinstance(change.before or change.after, HostRecord) for change in plan.changes) > _MOST_NOTICED
