@@ -33,8 +33,7 @@ def expected() -> dict[str, Any]:
     """The state after the files of the isolated example in their order."""
     with Lab.up("isolated", f"order{random.getrandbits(32):08x}") as lab:
         router = Router(lab)
-        for name in FILES:
-            assert router.update_config(example(f"isolated/{name}")).returncode == 0
+        router.send(*(example(f"isolated/{name}") for name in FILES))
         return router.state()
 
 

@@ -6,6 +6,7 @@ import json
 
 from tests.system.commands import aliases, boot, gone, host, ips, public
 from tests.system.kit import Router, eventually, example
+from tests.system.probes import dhcp
 from tests.system.wire import addresses, capture, link, routes, who_has
 
 MAC = "1e:00:4c:00:00:02"
@@ -129,7 +130,7 @@ def test_if_16_aliases_are_guest_addresses_with_their_own_dhcp(own: Router) -> N
     mac = "02:00:4c:01:00:13"
     guest = host("db1", mac, "10.1.3.13", default_gateway="10.1.3.1")
     own.send({**guest, "ipv4_address": "10.1.1.13", "remove": True}, guest)
-    assert own.lease("guest3") == {}
+    assert dhcp(own, "guest3", mac) == {}
     own.send(aliases(["10.1.3.1"]))
     assert addresses(own)["10.1.3.1"] == ("eth0", False)
     lease = own.lease("guest3")
@@ -138,7 +139,7 @@ def test_if_16_aliases_are_guest_addresses_with_their_own_dhcp(own: Router) -> N
     own.send(aliases(["10.1.3.1"], revoke=True))
     assert "10.1.3.1" not in addresses(own)
     assert not own.ping("guest3", "10.1.3.1")
-    assert own.lease("guest3") == {}
+    assert dhcp(own, "guest3", mac) == {}
     assert own.lease("guest1")["ip"] == "10.1.1.11"
 
 

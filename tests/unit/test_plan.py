@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 from vrouter.model.resources import File, HostRecord, Link, Resource, Sysctl
 from vrouter.model.table import Element, Match, Rule, Verdict, chain
-from vrouter.plan import by_key, diff, rereads_hosts
+from vrouter.plan import by_key, diff, renews_hosts, rereads_hosts
 
 
 def element(port: str, value: str = "", origin: str = "") -> Element:
@@ -75,5 +75,9 @@ def test_the_daemon_rereads_its_hosts_only_when_one_was_there() -> None:
     assert rereads_hosts(diff({}, by_key([host("a")])), {"10.1.1.11"})  # an old line of the address is still held
     assert rereads_hosts(diff(by_key([host("a")]), by_key([host("b")])), set())
     assert not rereads_hosts(diff(by_key([host("a")]), {}), set())  # it is told to ignore the MAC
+
+
+def test_the_daemon_is_started_anew_for_very_many_hosts() -> None:
     many = by_key(HostRecord(address=IPv4Address(n), lease="a", names="b") for n in range(2000))
-    assert rereads_hosts(diff({}, many), set())  # more than its queue of inotify holds
+    assert renews_hosts(diff({}, many)) and renews_hosts(diff(many, {}))
+    assert not renews_hosts(diff({}, dict(list(many.items())[:500]))) and not renews_hosts(diff(many, many))

@@ -18,7 +18,7 @@ from vrouter.host.units import Units
 from vrouter.model.machine import Machine
 from vrouter.model.resources import File, HostRecord, Key, Link, Resource, Sysctl, Unit
 from vrouter.model.settings import Settings
-from vrouter.plan import Holding, Plan, diff, rereads_hosts
+from vrouter.plan import Holding, Plan, diff, renews_hosts, rereads_hosts
 
 _NETLINK = ("link", "address", "route", "rule")
 
@@ -104,7 +104,9 @@ class Host:
     def apply(self, plan: Plan, want: Holding) -> None:
         """Make a plan real. The policy comes first: without an element it is closed, so an element that is there before
         what it speaks of opens nothing. Raises HostError; then a part may have been applied."""
-        tagged = self._guests.has_tagged()
+        tagged, unit = self._guests.has_tagged(), want.get(("unit", "dnsmasq"))
+        if isinstance(unit, Unit) and renews_hosts(plan):
+            self._units.stop(unit)
         self._nft.apply(plan, want)
         reached("policy applied")
         files.apply(plan)
@@ -129,8 +131,9 @@ class Host:
                 self._units.stop(resource)
         started = [resource for resource in plan.put if isinstance(resource, Unit)]
         unit = want.get(("unit", "dnsmasq"))
-        if isinstance(unit, Unit) and unit not in started and rereads_hosts(plan, self._guests.stale()):
-            if tagged:
+        anew = renews_hosts(plan)
+        if isinstance(unit, Unit) and unit not in started and (anew or rereads_hosts(plan, self._guests.stale())):
+            if tagged or anew:
                 started.append(unit)
             else:
                 self._units.reload(unit.name)
