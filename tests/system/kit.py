@@ -205,7 +205,8 @@ class Router:
         """The first line that a TCP server says; empty when it cannot be reached within two seconds."""
         script = (
             "import socket,sys\n"
-            "try: print(socket.create_connection((sys.argv[1],int(sys.argv[2])),2).recv(2048).decode().splitlines()[0])\n"
+            "to=(sys.argv[1],int(sys.argv[2]))\n"
+            "try: print(socket.create_connection(to,2).recv(2048).decode().splitlines()[0])\n"
             "except (OSError, IndexError): pass\n"
         )
         return self.sh(node, "python3", "-c", script, address, str(port)).strip()

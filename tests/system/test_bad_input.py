@@ -1,4 +1,4 @@
-"""Input that is wrong or hostile: refused with its place, nothing changed, nothing of it in a file, a rule or a shell."""
+"""Input that is wrong or hostile: refused with its place; nothing of it gets into a file, a rule or a shell."""
 
 from __future__ import annotations
 

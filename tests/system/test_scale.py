@@ -139,7 +139,7 @@ def test_one_more_guest_is_two_small_files(full: Router) -> None:
     assert (change["action"], change["kind"], change["name"]) == ("add", "host", address)
     found = full.sh("router", "find", directory, "/etc/dnsmasq.d", "-type", "f", "-newer", "/tmp/mark").split()
     assert sorted(found) == [f"{directory}/leases/{address}", f"{directory}/names/{address}"]
-    assert full.dig("guest1", f"vm{COUNT}.tenant1.example.com", "@10.1.1.1") == [address]
+    assert full.dig("router", f"vm{COUNT}.tenant1.example.com", "@10.1.1.1") == [address]
     assert (full.generation(), full.pid()) == (generation, daemon)
     removed = one_change(full, host(COUNT, remove=True))
     assert (removed["action"], removed["name"]) == ("remove", address)
