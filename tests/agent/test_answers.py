@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from tests.agent.kit import (
     BROKEN,
@@ -45,7 +46,8 @@ def test_silence_or_the_faults(shared: Router) -> None:
     assert 1001 in ports(shared) and "f.json.1001.gz" in listed(shared, "processed")
     done = shared.update_config(BROKEN, "f.json.1002")
     assert done.returncode == 1 and done.stdout == ""
-    assert done.stderr.startswith("f.json.1002 refused:\n  rules[0].protocol: 'tpc' is not ")
+    assert done.stderr.startswith("f.json.1002 refused:\n  rules[0].")
+    assert "  rules[0].protocol: 'tpc' is not " in done.stderr
     assert {"f.json.1002", "f.json.1002.error"} <= set(listed(shared, "failed"))
     for arguments in ((), ("a", "false", "c"), ("missing.json.4",), ("../x.json",), ("",)):
         done = shared.run(UPDATE, *arguments)
@@ -117,6 +119,15 @@ def test_false_deletes_the_archived_copy_also_when_it_comes_late(shared: Router)
     assert kept == [] and {1051, 1052, 1053} <= ports(shared)
 
 
+def bare(answer: dict[str, Any]) -> dict[str, Any]:
+    """Without file names and times, and the origin of what goes, which only a process that saw it come knows."""
+    changes = [
+        {key: text for key, text in change.items() if key != "origin" or "after" in change}
+        for change in answer["changes"]
+    ]
+    return {"changes": changes, "pending": answer["pending"]}
+
+
 def test_the_agent_plans_and_applies_as_the_embedded_pipeline(idle: Router, reference: Router) -> None:
     """File by file, word by word; `reference` has seen the example already, so both get it twice."""
     documents = [example(f"isolated/{path.stem}") for path in ISOLATED]
@@ -125,10 +136,8 @@ def test_the_agent_plans_and_applies_as_the_embedded_pipeline(idle: Router, refe
     assert idle.state() == reference.state()
     more = [host(41), forwards(forward(1061), forward(1062, address="192.0.2.77")), host(42), host(41, remove=True)]
     for document in more:
-        answers = [{**router.plan(document), "files": 0} for router in (idle, reference)]
-        assert answers[0] == answers[1]
-        answers = [{**router.send(document), "files": 0} for router in (idle, reference)]
-        assert answers[0] == answers[1]
+        assert bare(idle.plan(document)) == bare(reference.plan(document))
+        assert bare(idle.send(document)) == bare(reference.send(document))
     assert idle.plan(more[1])["pending"]
     for router in (idle, reference):
         assert router.run("vrouter", "converge").returncode == 0

@@ -14,7 +14,8 @@ from vrouter.host.notify import Notifications, drained, generations
 from vrouter.host.watch import CLOSE_WRITE, DELETE, MOVED_FROM, MOVED_TO, Watch
 from vrouter.pipeline import Router
 
-_SETTLE_S = 0.1  # news of the machine is looked at when it has been quiet this long
+_SETTLE_S = 0.1  # news of the machine is looked at when it has been quiet this long,
+_LATEST_S = 0.5  # or at last, where it is never quiet
 _DAEMON, _FILES, _ROUTE, _POLICY = "daemon", "files", "route", "policy"
 KINDS = (_DAEMON, _FILES, _ROUTE, _POLICY)
 
@@ -29,14 +30,20 @@ class Drift:
         self._selector, self._host, self._router, self._repair = selector, host, router, repair
         self._generation = host.generation()
         self._files, self._kernel = Watch(), Notifications()
-        for directory in host.directories():
-            self._files.add(directory, CLOSE_WRITE | MOVED_TO | MOVED_FROM | DELETE)
+        self._watch_files()
         selector.register(self._files, selectors.EVENT_READ, _FILES)
         selector.register(self._kernel.route, selectors.EVENT_READ, _ROUTE)
         selector.register(self._kernel.policy, selectors.EVENT_READ, _POLICY)
         self.watch_daemons()
         self.due: float | None = None  # when to `look`, in seconds of time.monotonic
+        self._first_news: float | None = None  # since the last look
         self._policy_too = False
+
+    def _watch_files(self) -> None:
+        """Also in directories that were not there before."""
+        for directory in self._host.directories():
+            if directory not in self._files.directories():
+                self._files.add(directory, CLOSE_WRITE | MOVED_TO | MOVED_FROM | DELETE)
 
     def watch_daemons(self) -> None:
         """Learn of the death of those that run now."""
@@ -67,8 +74,10 @@ class Drift:
             self._news(policy=False)
 
     def _news(self, policy: bool) -> None:
+        now = time.monotonic()
         self._policy_too |= policy
-        self.due = time.monotonic() + _SETTLE_S
+        self._first_news = self._first_news or now
+        self.due = min(now + _SETTLE_S, self._first_news + _LATEST_S)
 
     def agree(self) -> None:
         """Before work: look, if the policy is not as it was left, whether or not the news has arrived."""
@@ -77,6 +86,7 @@ class Drift:
 
     def step(self) -> None:
         """After work: our own steps are known; one beyond them is somebody else's."""
+        self._watch_files()
         before, made_before = self._generation
         self._generation = now, made = self._host.generation()
         if now - before > made - made_before:
@@ -85,7 +95,7 @@ class Drift:
     def look(self) -> None:
         """Observe, tell what has come apart from the bags, and repair it."""
         policy = self._policy_too or self._host.generation() != self._generation
-        self._policy_too, self.due = False, None
+        self._policy_too, self.due, self._first_news = False, None, None
         try:
             plan = self._router.drift(policy)
             if plan:
@@ -96,6 +106,7 @@ class Drift:
                 log("drift: repaired")
         except VrouterError as error:
             log(f"drift: {error}")
+        self._watch_files()
         self._generation = self._host.generation()
 
 

@@ -21,7 +21,7 @@ from types import FrameType
 from vrouter.agent.client import SOCKET
 from vrouter.agent.drift import KINDS, Drift, log
 from vrouter.agent.sdnotify import Service
-from vrouter.answers import file_text
+from vrouter.answers import Answer, file_text
 from vrouter.command import REGISTRY, Session, answer, outcome_json
 from vrouter.errors import BagError, VrouterError
 from vrouter.faults import reached
@@ -36,6 +36,7 @@ _REMEMBERED = 4096  # answers kept for callers that come after the watcher
 _MOST_TOGETHER = 512
 _LARGEST_REQUEST = 128 * 1024 * 1024  # an operator's files, escaped
 _READ = 1 << 20
+_NO_REQUEST = "vrouter agent: not a request"
 _FLUSH_S = 0.8  # a bag that was deferred is written within a second (design 3)
 _SETTLED_FILE_S = 1.0  # a file that lies in the cache at start and is not being written any more
 
@@ -183,7 +184,7 @@ class Agent:
         elif words[0] in ("plan", "apply", "converge") and len(words) == 2:
             self._operator(caller, words[0], words[1])
         else:
-            _reply(caller, (1, "vrouter agent: not a request"))
+            _reply(caller, (1, _NO_REQUEST))
 
     def _operator(self, caller: socket.socket, verb: str, question: str) -> None:
         """A question that is answered at once, after what waits."""
@@ -191,12 +192,12 @@ class Agent:
         try:
             if self._drift:
                 self._drift.agree()
-            found = answer(Session(self._router, self._intake), verb, json.loads(question))
+            found = answer(Session(self._router, self._intake), verb, _question(verb, question))
             if self._drift and verb != "plan":
                 self._drift.step()
                 self._drift.watch_daemons()
             _reply(caller, (0, json.dumps(found)))
-        except (VrouterError, ValueError, KeyError) as error:
+        except VrouterError as error:
             _reply(caller, (1, str(error)))
 
     def _asked(self, caller: socket.socket, name: str, keep: bool) -> None:
@@ -260,6 +261,19 @@ class Agent:
             self._router.keeper.flush()
         except VrouterError as error:
             log(f"cannot save yet: {error}")
+
+
+def _question(verb: str, text: str) -> Answer:
+    """What an operator asks, as `answer` takes it. Raises VrouterError for anything else."""
+    try:
+        asked = json.loads(text)
+        if verb == "converge":
+            return {"dry_run": bool(asked["dry_run"])}
+        for _, content in asked["files"]:
+            content.encode("latin-1")
+        return {"files": asked["files"]}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise VrouterError(_NO_REQUEST) from error
 
 
 def _reply(caller: socket.socket, answer: tuple[int, str]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from vrouter.errors import HostError
 
-CLOSE_WRITE, MOVED_FROM, MOVED_TO, DELETE, DELETE_SELF = 0x8, 0x40, 0x80, 0x200, 0x400
+CLOSE_WRITE, MOVED_FROM, MOVED_TO, DELETE = 0x8, 0x40, 0x80, 0x200
+_IGNORED = 0x8000
 _EVENT = struct.Struct("iIII")
 _BUFFER = 1 << 16
 
@@ -35,8 +36,12 @@ class Watch:
             self._paths[number] = directory
         return bool(number >= 0)
 
+    def directories(self) -> Collection[str]:
+        """Those that are watched."""
+        return self._paths.values()
+
     def events(self) -> Iterator[tuple[str, str]]:
-        """Directory and name of everything that happened; an empty directory when events were lost."""
+        """Directory and name of everything that happened; an empty directory when events were lost, or one is gone."""
         while True:
             try:
                 data = os.read(self.descriptor, _BUFFER)
@@ -44,9 +49,11 @@ class Watch:
                 return
             offset = 0
             while offset < len(data):
-                number, _, _, length = _EVENT.unpack_from(data, offset)
+                number, mask, _, length = _EVENT.unpack_from(data, offset)
                 name = data[offset + _EVENT.size : offset + _EVENT.size + length].rstrip(b"\0")
                 offset += _EVENT.size + length
+                if mask & _IGNORED:  # the directory is gone
+                    del self._paths[number]
                 yield self._paths.get(number, ""), os.fsdecode(name)
 
     def close(self) -> None:
