@@ -1,7 +1,7 @@
 # `make demo` and `make test` set up what they need on a fresh Debian 12 machine; both need root.
 VENV := .venv
 APT := busybox bind9-dnsutils conntrack curl dnsmasq-base dnsmasq-utils iproute2 iputils-ping libnftables1 \
-       netcat-openbsd nftables openssl procps tcpdump
+       netcat-openbsd nftables openssl procps strace tcpdump
 STAMP := $(VENV)/.vrouter-ready
 
 .PHONY: setup demo test check unit system bench bench-quick clean
