@@ -16,6 +16,7 @@ from tests.agent.kit import (
     forward,
     forwards,
     host,
+    listed,
     log,
     pid,
     ports,
@@ -133,8 +134,8 @@ def test_a_daemon_that_does_not_answer(served: Router) -> None:
     done = served.update_config(host(52))
     assert done.returncode == 1 and "dnsmasq does not answer" in done.stderr
     assert time.monotonic() - begin < 50  # fifteen queries of a second each, and as many while it is taken back
-    assert served.update_config(forwards(forward(3021))).returncode == 0 and 3021 in ports(served)
     served.sh("router", "kill", "-CONT", daemon)
+    assert served.update_config(forwards(forward(3021))).returncode == 0 and 3021 in ports(served)
     assert served.update_config(host(52)).returncode == 0
     assert served.lease("guest1")
 
@@ -174,7 +175,7 @@ def test_foreign_things_under_our_names(idle: Router, reference: Router) -> None
 
 
 def test_a_device_that_comes_and_goes_in_the_middle(served: Router, reference: Router) -> None:
-    """Whatever the moment, each command is done or pending, and all is there when the device is."""
+    """Whatever the moment, each command is done, pending or refused by the device's name; all is there in the end."""
     many = [public(f"198.51.100.{number}") for number in range(60, 100)]
     push(served, *((f"ip_associations.json.{n}", ips(element)) for n, element in enumerate(many[:20])))
     for _ in range(4):
@@ -184,6 +185,12 @@ def test_a_device_that_comes_and_goes_in_the_middle(served: Router, reference: R
     for element in many[20:]:
         push(served, (f"ip_associations.json.{element['public_ip']}", ips(element)))
     assert eventually(lambda: settled(served), 20)
+    for name in listed(served, "failed"):
+        if not name.endswith(".error"):
+            assert "eth3" in served.sh("router", "cat", f"{CACHE}/failed/{name}.error")
+            assert (
+                served.update_config(json.loads(served.sh("router", "cat", f"{CACHE}/failed/{name}"))).returncode == 0
+            )
     reference.send(*(ips(element) for element in many), forwards(forward(3031)))
     wanted = reference.state()
     assert eventually(lambda: served.state()["addresses"] == wanted["addresses"], 5)
