@@ -42,7 +42,7 @@ def _with(settings: Settings, where: str, key: str, value: object) -> Settings:
         if str(value).lower() not in ("true", "false"):
             raise SettingsError(f"{where}: {key} is {value!r}; true or false")
         value = str(value).lower() == "true"
-    elif key == "device_wait_s":
+    elif key in ("device_wait_s", "program_limit_s"):
         try:
             value = float(str(value))
             if not 0 <= value <= 3600:

@@ -92,8 +92,8 @@ def log_of_dnsmasq(router: Router) -> int:
     return int(router.sh("router", "sh", "-c", "grep -c 'cleared cache' /var/log/dnsmasq.log || true") or 0)
 
 
-def test_guests_that_go_are_withdrawn_with_one_reload_a_second(served: Router) -> None:
-    """Each removal waits until the daemon has read that; together they need few reloads."""
+def test_guests_that_change_share_reloads(served: Router) -> None:
+    """A changed MAC waits until the daemon has read it; those that wait together need one reload."""
     served.send(*(host(number) for number in range(20, 120)))
     before = log_of_dnsmasq(served)
     daemon = served.pid()
@@ -102,7 +102,8 @@ def test_guests_that_go_are_withdrawn_with_one_reload_a_second(served: Router) -
     assert set(map(tuple, pushed(served, moves, 20, "move"))) == {(0, "")}
     took = time.monotonic() - begin
     reads = log_of_dnsmasq(served) - before
-    assert reads <= took + 2, f"{reads} reloads in {took:.1f} s"
+    print(f"\n{reads} reloads in {took:.1f} s")
+    assert reads <= 30, "each removal waits for one, and they share it"
     assert served.pid() == daemon
 
 

@@ -18,6 +18,7 @@ import struct
 import sys
 import threading
 import time
+from contextlib import suppress
 
 _COOKIE = b"\x63\x82\x53\x63"  # RFC 2131, section 3
 _MESSAGE, _ASKED, _SERVER, _WISHES, _END = 53, 50, 54, 55, 255  # RFC 2132
@@ -120,7 +121,7 @@ def _serve(specs: list[str]) -> None:
     for spec in specs:
         kind, number = spec.split()
         if kind == "tcp":
-            listener = socket.create_server(("", int(number)), backlog=64)
+            listener = socket.create_server(("", int(number)), backlog=4096)
             threading.Thread(target=_accept, args=(listener, number), daemon=True).start()
             continue
         raw = kind == "ip"
@@ -138,7 +139,7 @@ def _accept(listener: socket.socket, number: str) -> None:
 
 
 def _echo(client: socket.socket, greeting: str) -> None:
-    with client:
+    with client, suppress(ConnectionError):
         client.sendall(greeting.encode())
         while data := client.recv(65536):
             client.sendall(data)

@@ -46,11 +46,16 @@ class Nft:
 
     def observe(self) -> dict[Key, Resource]:
         """Everything in our table; empty when it is not there. Raises HostError."""
-        # Listing a table that is absent is an error, listing all tables is not.
-        tables = json.loads(self._run("list tables ip", _JSON))["nftables"]
-        if not any(item.get("table", {}).get("name") == TABLE for item in tables):
+        # Listing a table that is absent is an error, listing all tables is not. As text: 1.0.6 writes a foreign table's
+        # flags as broken JSON.
+        if f"table ip {TABLE}" not in self._run("list tables ip", 0).splitlines():
             return {}
-        listing = json.loads(self._run(f"list table ip {TABLE}", _JSON | _NUMERIC))
+        try:
+            listing = json.loads(self._run(f"list table ip {TABLE}", _JSON | _NUMERIC))
+        except ValueError as error:
+            raise HostError(
+                f"cannot read the packet policy: table {TABLE} has flags, it is another process's"
+            ) from error
         return {resource.key: resource for resource in nft_json.resources(listing["nftables"])}
 
     def check(self, plan: Plan, want: Holding) -> None:

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 
 from vrouter.errors import HostError
 
-_LIMIT_S = 30
 
-
-def run(command: Sequence[str]) -> str:
+def run(command: Sequence[str], limit_s: float) -> str:
     """What the program prints. Raises HostError with the command, the status and the last words on stderr."""
     try:
         done = subprocess.run(
-            list(command), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_LIMIT_S, check=False
+            list(command), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit_s, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise HostError(f"cannot run {' '.join(command)}: {error}") from error

@@ -28,6 +28,9 @@ class Units:
             "dnsmasq": [settings.dnsmasq, f"--conf-file={settings.dnsmasq_conf}"]
         }
 
+    def _program(self, command: list[str]) -> str:
+        return programs.run(command, self._settings.program_limit_s)
+
     def observe(self) -> dict[Key, Resource]:
         """The daemons that run, each with the stamp it was started with."""
         found: dict[Key, Resource] = {}
@@ -42,7 +45,7 @@ class Units:
     def pid(self, name: str) -> int | None:
         """The process, if it is alive and still the program; a zombie is dead (contract lab-notes)."""
         if self._settings.supervisor == "systemd":
-            text = programs.run(["systemctl", "show", "--property=MainPID", "--value", f"{name}.service"])
+            text = self._program(["systemctl", "show", "--property=MainPID", "--value", f"{name}.service"])
             return int(text) or None
         with contextlib.suppress(OSError, ValueError, IndexError):
             pid = int((self._run / f"{name}.pid").read_text())
@@ -62,17 +65,17 @@ class Units:
 
     def check(self, name: str, config: str) -> None:
         """Have the program read a configuration. Raises HostError with its words."""
-        programs.run([self._commands[name][0], "--test", f"--conf-file={config}"])
+        self._program([self._commands[name][0], "--test", f"--conf-file={config}"])
 
     def start(self, unit: Unit) -> None:
         """Run the daemon with its present configuration, instead of the process that runs. Raises HostError."""
         name = unit.name
         if self._settings.supervisor == "systemd":
-            programs.run(["systemctl", "restart", f"{name}.service"])
+            self._program(["systemctl", "restart", f"{name}.service"])
         else:
             self.stop(unit)
             self._run.mkdir(parents=True, exist_ok=True, mode=0o755)
-            programs.run([*self._commands[name], f"--pid-file={self._run / f'{name}.pid'}"])
+            self._program([*self._commands[name], f"--pid-file={self._run / f'{name}.pid'}"])
         pid = self.pid(name)
         if not pid:
             raise HostError(f"{name} was started and is not running")
@@ -81,7 +84,7 @@ class Units:
     def stop(self, unit: Unit) -> None:
         """End the daemon. Raises HostError when it does not go."""
         if self._settings.supervisor == "systemd":
-            programs.run(["systemctl", "stop", f"{unit.name}.service"])
+            self._program(["systemctl", "stop", f"{unit.name}.service"])
             return
         pid = self.pid(unit.name)
         if not pid:

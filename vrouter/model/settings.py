@@ -15,6 +15,7 @@ class Settings:
     supervisor: `systemd` on the appliance, `process` where no service manager runs (the lab).
     watch: the agent takes files that appear in the cache directory. repair: it undoes what foreign hands change.
     device_wait_s: seconds to wait for a device that was just plugged (IF-4).
+    program_limit_s: seconds that a program may take, such as the start of a daemon.
     """
 
     cache_dir: str = "/var/cache/cloud"
@@ -32,3 +33,4 @@ class Settings:
     watch: bool = True
     repair: bool = True
     device_wait_s: float = 2.0
+    program_limit_s: float = 30.0

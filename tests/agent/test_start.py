@@ -1,0 +1,62 @@
+"""Starting on a large router: one that is in its state already is left alone, an empty kernel gets everything."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from tests.agent.kit import forward, forwards, host, log, outer_pid, restart, start, stop
+from tests.agent.test_storm import pushed
+from tests.system.kit import Document, Router, canonical
+from tests.system.test_su import reboot
+
+FORWARDS, GUESTS = 10_000, 1_000
+BOOT_S = 20.0  # 2 on two cores that do nothing else (design 3); here other tests run as well
+RESIDENT_KIB = 120 * 1024
+
+
+def large() -> list[Document]:
+    """10 000 single ports over three addresses, 1 000 guests of a network of 4 094."""
+    rules = [
+        forward(1024 + number % 50000, f"10.1.1.{11 + number % 3}", address=f"192.0.2.{10 + 2 * (number % 2)}")
+        for number in range(FORWARDS)
+    ]
+    guests = [
+        host(number, host_name=f"vm{number}", ipv4_address=f"10.1.{1 + number // 250}.{2 + number % 250}")
+        for number in range(20, 20 + GUESTS)
+    ]
+    return [forwards(*rules), *guests]
+
+
+def fingerprint(router: Router) -> tuple[list[str], ...]:
+    """As Router.state, in a few programs whatever its size."""
+    nft = canonical(json.loads(router.sh("router", "nft", "-j", "list", "ruleset")))
+    places = "/etc/dnsmasq.d /etc/dnsmasq-resolv.conf /etc/resolv.conf /var/lib/vrouter /etc/iproute2 /etc/cloudstack"
+    said = [
+        router.sh("router", "sh", "-c", command).splitlines()
+        for command in (
+            "ip -4 -o addr", "ip -4 route list table all", "ip -4 rule", f"find {places} -type f -exec md5sum {{}} +",
+        )
+    ]  # fmt: skip
+    return nft, *(sorted(lines) for lines in said)
+
+
+def test_a_large_router(served: Router) -> None:
+    assert set(pushed(served, large(), 8, "large")) == {(0, "")}
+    restart(served)
+    held = (served.generation(), served.pid(), fingerprint(served))
+    begin = time.monotonic()
+    restart(served)
+    again = time.monotonic() - begin
+    assert (served.generation(), served.pid(), fingerprint(served)) == held, "a start on its own state changes nothing"
+    stop(served)
+    reboot(served)
+    begin = time.monotonic()
+    assert start(served).returncode == 0, log(served)
+    empty = time.monotonic() - begin
+    assert fingerprint(served) == held[2]
+    status = Path(f"/proc/{outer_pid(served)}/status").read_text().splitlines()
+    resident = int(next(line for line in status if line.startswith("VmRSS:")).split()[1])
+    print(f"\nstop and start {again:.2f} s, start on an empty kernel {empty:.2f} s, {resident} KiB")
+    assert empty < BOOT_S and again < BOOT_S and resident < RESIDENT_KIB
