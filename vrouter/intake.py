@@ -102,7 +102,8 @@ class Intake:
         for entry in os.scandir(self._cache):
             if is_command(entry.name) and entry.is_file(follow_symlinks=False):
                 found.append((entry.stat().st_mtime, entry.name))
-        return [name for written, name in sorted(found) if written < time.time() - older_than_s]
+        now = time.time()
+        return [name for written, name in sorted(found) if not now - older_than_s <= written <= now]  # clocks jump
 
     def claim(self, name: str) -> Claimed | None:
         """Take a command file; None when it is not there. Raises IntakeError for a name that is a path."""

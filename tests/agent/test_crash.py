@@ -27,10 +27,10 @@ from tests.agent.kit import (
 from tests.system.kit import Document, Router, eventually
 from vrouter.faults import POINTS
 
-IN_APPLY = POINTS[POINTS.index("policy applied") : POINTS.index("applied")]
+AT_START = POINTS[POINTS.index("checked") : POINTS.index("bag written")]
 """Where an agent also comes when it starts and makes the router what the bags say."""
 
-DIES_AT = [f"{point}#2" if point in IN_APPLY else point for point in POINTS]
+DIES_AT = [f"{point}#2" if point in AT_START else point for point in POINTS]
 Named = tuple[str, Document]
 
 
@@ -100,7 +100,7 @@ def test_a_caller_whose_agent_dies_gets_the_right_answer(
     assert shared.state() == reference.state()
 
 
-@pytest.mark.parametrize("point", IN_APPLY)
+@pytest.mark.parametrize("point", AT_START)
 def test_an_agent_that_dies_while_it_repairs_is_followed_by_one_that_does(served: Router, point: str) -> None:
     before = served.state()
     stop(served)
@@ -112,7 +112,7 @@ def test_an_agent_that_dies_while_it_repairs_is_followed_by_one_that_does(served
     assert served.state() == before
 
 
-@pytest.mark.parametrize("point", ["", "applied", "saved", "archived", "answered"])
+@pytest.mark.parametrize("point", ["", "applied#2", "saved", "archived", "answered"])
 def test_a_large_bag_that_is_not_written_yet(served: Router, point: str) -> None:
     """The claimed files are the journal (design 3); also where two of them were taken within a tick of the clock."""
     many = [forward(port, "10.1.1.11") for port in range(30000, 32100)]

@@ -61,6 +61,7 @@ class Agent:
         self._batch = _Batch()
         self._stopping = False
         self._flush_at = 0.0
+        self._scan_at: float | None = None
         self._service = Service()
         self._drift: Drift | None = None  # once the machine has been made what the bags say
 
@@ -106,9 +107,14 @@ class Agent:
         if self._intake.boot_waits():
             self._take(BOOT)
         if self._settings.watch:
-            for name in self._intake.waiting(_SETTLED_FILE_S):
-                self._take(name)
+            self._scan()
+            self._scan_at = time.monotonic() + _SETTLED_FILE_S  # for those that are too young now
         self._work()
+
+    def _scan(self) -> None:
+        self._scan_at = None
+        for name in self._intake.waiting(_SETTLED_FILE_S):
+            self._take(name)
 
     def _listen(self) -> None:
         path = Path(self._settings.run_dir, SOCKET)
@@ -132,12 +138,15 @@ class Agent:
         look_at = self._drift.due if self._drift else None
         due = [look_at] if look_at else []
         due += [self._flush_at] if self._router.keeper.unsaved() else []
+        due += [self._scan_at] if self._scan_at else []
         timeout = max(0.0, min(due) - time.monotonic()) if due else self._service.every_s
         events = self._selector.select(timeout)
         while events:
             for key, _ in events:
                 self._read(key)
             events = self._selector.select(0) if len(self._batch.jobs) < _MOST_TOGETHER else []
+        if self._scan_at and time.monotonic() >= self._scan_at:
+            self._scan()
         if self._batch.jobs:
             self._work()
         elif self._drift and look_at and time.monotonic() >= look_at:
