@@ -8,7 +8,9 @@ from ipaddress import IPv4Address
 
 from vrouter.model.resources import IpAddress, Resource
 from vrouter.model.table import Element
-from vrouter.plan import Plan
+from vrouter.plan import Holding, Plan
+
+_OVERLAPPING = ("forward_from", "forward_range", "forward_range_from", "static_dnat")
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,14 @@ class Connection:
 
 @dataclass(frozen=True)
 class Translation:
-    """What an element explains: connections to `public`, of a protocol and ports where it names them, that `guest`
-    answers; of a static NAT (`both`) also those that the guest opened."""
+    """What an element explains: connections to `public`, of a protocol, ports and sources where it names them, that
+    `guest` answers; of a static NAT (`both`) also those that the guest opened."""
 
     public: IPv4Address
     guest: IPv4Address
     protocol: str = ""
     ports: tuple[int, int] = (0, 65535)
+    sources: tuple[IPv4Address, IPv4Address] = (IPv4Address(0), IPv4Address(2**32 - 1))
     both: bool = False
 
     def explains(self, connection: Connection) -> bool:
@@ -39,8 +42,11 @@ class Translation:
         if self.protocol not in ("", connection.protocol):
             return False
         inbound = connection.destination == self.public and connection.answers == self.guest
+        if inbound and self.protocol:
+            port = self.ports[0] <= connection.port <= self.ports[1]
+            return port and self.sources[0] <= connection.source <= self.sources[1]
         if inbound:
-            return not self.protocol or self.ports[0] <= connection.port <= self.ports[1]
+            return True
         return self.both and connection.source == self.guest and connection.answered == self.public
 
 
@@ -74,12 +80,25 @@ class Ending:
         return any(translation.explains(connection) for translation in self.gone)
 
 
-def ending(plan: Plan) -> Ending:
-    """From what a plan takes away, less what it puts in its place."""
+def ending(plan: Plan, want: Holding) -> Ending:
+    """From what a plan takes away, less what explains the same connections afterwards (PF-10)."""
     addresses = set(_addresses(plan.remove)) - set(_addresses(plan.put))
     gone = [t for change in plan.changes for t in _translations(change.before)]
-    kept = [t for change in plan.changes for t in _translations(change.after)] if gone else []
+    kept = list(_standing(gone, plan, want)) if gone else []
     return Ending(frozenset(addresses), tuple(gone), tuple(kept))
+
+
+def _standing(gone: Iterable[Translation], plan: Plan, want: Holding) -> Iterator[Translation]:
+    """What the plan puts, and what stands beside it: ranges and sources overlap; single ports are found by key."""
+    for change in plan.changes:
+        yield from _translations(change.after)
+    for one in gone:
+        if one.protocol and one.ports[0] == one.ports[1]:
+            port = str(one.ports[0])
+            yield from _translations(want.get(("element", "forward_port", str(one.public), one.protocol, port)))
+    for key, resource in want.items():
+        if key[0] == "element" and key[1] in _OVERLAPPING:
+            yield from _translations(resource)
 
 
 def _addresses(resources: Iterable[Resource]) -> Iterator[IPv4Address]:
@@ -98,6 +117,13 @@ def _translations(resource: object) -> Iterator[Translation]:
     elif resource.set.startswith("forward_"):
         public, protocol, ports = resource.atoms[:3]
         first, _, last = ports.partition("-")
+        lowest, _, highest = (resource.atoms[3] if len(resource.atoms) > 3 else "0.0.0.0-255.255.255.255").partition(
+            "-"
+        )
         yield Translation(
-            IPv4Address(public), IPv4Address(resource.value[0]), protocol, (int(first), int(last or first))
+            public=IPv4Address(public),
+            guest=IPv4Address(resource.value[0]),
+            protocol=protocol,
+            ports=(int(first), int(last or first)),
+            sources=(IPv4Address(lowest), IPv4Address(highest or lowest)),
         )

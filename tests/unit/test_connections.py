@@ -49,8 +49,9 @@ def built() -> Core:
 
 
 def ended(*documents: Document, of: list[Connection]) -> list[bool]:
-    plan = built().run(*documents)
-    return [ending(plan).ends(connection) for connection in of]
+    core = built()
+    found = ending(core.run(*documents), core.resources)
+    return [found.ends(connection) for connection in of]
 
 
 def test_a_removed_forward_ends_its_connections_only() -> None:
@@ -73,6 +74,19 @@ def test_a_restriction_of_sources_keeps_what_is_still_translated() -> None:
     """The same guest answers the same port: nothing that is there loses its explanation."""
     documents = [forward(revoke=True), forward(source_cidr_list="203.0.113.0/24")]
     assert ended(*documents, of=[inbound()]) == [False]
+
+
+def test_a_restriction_of_sources_ends_those_of_other_sources() -> None:
+    documents = [forward(revoke=True), forward(source_cidr_list="198.51.100.0/24")]
+    assert ended(*documents, of=[inbound()]) == [True]
+
+
+def test_a_range_that_stands_keeps_what_a_single_port_beside_it_explained_too() -> None:
+    """PF-10: the same guest answers the port by the range."""
+    core = built()
+    core.run(forward(ports="95:95"))
+    found = ending(core.run(forward(ports="95:95", revoke=True)), core.resources)
+    assert not found.ends(inbound(port=95)) and found.ends(inbound(port=80)) is False
 
 
 def test_a_removed_static_nat_ends_both_directions() -> None:
@@ -104,4 +118,4 @@ def test_firewall_changes_end_none() -> None:
     core = built()
     core.run({"type": "firewallrules", "rules": [rule]})
     plan = core.run({"type": "firewallrules", "rules": [rule | {"revoked": True}]})
-    assert plan and not ending(plan)
+    assert plan and not ending(plan, core.resources)

@@ -57,7 +57,15 @@ def apply(plan: Plan) -> None:
                 raise HostError(f"cannot set {resource.name} to {resource.value}: {error.strerror}") from error
     for resource in plan.remove:
         if isinstance(resource, File):
-            Path(resource.path).unlink(missing_ok=True)
+            remove(resource.path)
+
+
+def remove(path: str) -> None:
+    """Take a file away, if it is there. Raises HostError."""
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise HostError(f"cannot remove {path}: {error.strerror}") from error
 
 
 def write(file: File) -> None:

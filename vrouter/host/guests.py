@@ -75,12 +75,12 @@ class Guests:
         name = str(record.address)
         files.write(File(path=str(self._base / "names" / name), text=record.names + "\n"))
         there, other = ("tagged", "leases") if record.tagged else ("leases", "tagged")
-        (self._base / other / name).unlink(missing_ok=True)
+        files.remove(str(self._base / other / name))
         files.write(File(path=str(self._base / there / name), text=record.lease + "\n"))
 
     def withdraw(self, record: HostRecord) -> None:
         """Have the daemon ignore the guest; `remove` follows when it has read that. Raises HostError."""
-        (self._base / "names" / str(record.address)).unlink(missing_ok=True)
+        files.remove(str(self._base / "names" / str(record.address)))
         path = self._base / ("tagged" if record.tagged else "leases") / str(record.address)
         files.write(File(path=str(path), text=f"{record.mac},ignore\n"))
         try:
@@ -93,7 +93,7 @@ class Guests:
     def remove(self, record: HostRecord) -> None:
         """Take the files of a withdrawn guest away."""
         for directory in ("leases", "tagged", "names"):
-            (self._base / directory / str(record.address)).unlink(missing_ok=True)
+            files.remove(str(self._base / directory / str(record.address)))
 
     def stale(self) -> set[str]:
         """Addresses of lines that the running daemon still holds."""
@@ -102,7 +102,7 @@ class Guests:
 
     def all_read(self) -> None:
         """The daemon has read everything anew."""
-        self._stale.unlink(missing_ok=True)
+        files.remove(str(self._stale))
 
     def _listed(self, directory: str) -> Iterable[str]:
         try:

@@ -123,7 +123,7 @@ class Host:
         reached("network applied")
         self._daemons(plan, want, tagged)
         reached("daemons applied")
-        self._conntrack.end(ending(plan))
+        self._conntrack.end(ending(plan, want))
 
     def _daemons(self, plan: Plan, want: Holding, tagged: bool) -> None:
         for resource in plan.remove:
@@ -133,7 +133,7 @@ class Host:
         unit = want.get(("unit", "dnsmasq"))
         anew = renews_hosts(plan)
         if isinstance(unit, Unit) and unit not in started and (anew or rereads_hosts(plan, self._guests.stale())):
-            if tagged or anew:
+            if tagged or anew or self._guests.has_tagged():
                 started.append(unit)
             else:
                 self._units.reload(unit.name)
