@@ -4,6 +4,11 @@ APT := busybox bind9-dnsutils conntrack curl dnsmasq-base dnsmasq-utils iproute2
        netcat-openbsd nftables openssl procps strace tcpdump
 STAMP := $(VENV)/.vrouter-ready
 
+# pytest with a place of its own for temporary files, which goes with it.
+define pytest
+@place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && PYTEST_DEBUG_TEMPROOT=$$place $(VENV)/bin/pytest -q -n 2 $(1)
+endef
+
 .PHONY: setup demo test check unit system agent bench bench-quick clean
 
 setup: $(STAMP)
@@ -34,15 +39,15 @@ check: setup
 
 unit: setup
 	@echo "== the pure core: unit tests, golden cases, laws"
-	$(VENV)/bin/pytest -q -n 2 tests --ignore=tests/system --ignore=tests/lab --ignore=tests/agent --ignore=tests/bench
+	$(call pytest,tests --ignore=tests/system --ignore=tests/lab --ignore=tests/agent --ignore=tests/bench)
 
 system: setup
 	@echo "== the lab: real kernel, daemons and packets"
-	$(VENV)/bin/pytest -q -n 2 tests/lab tests/system
+	$(call pytest,tests/lab tests/system)
 
 agent: setup
 	@echo "== the agent, in the lab: crashes, storms, drift (it is being built; not a part of make test yet)"
-	$(VENV)/bin/pytest -q -n 2 tests/agent
+	$(call pytest,tests/agent)
 
 bench: setup
 	@echo "== benchmarks: a table here, build/bench.json and build/bench.svg"

@@ -8,13 +8,13 @@ import time
 
 from vrouter.agent.client import ask
 from vrouter.answers import Answer, file_text
+from vrouter.closed import close
 from vrouter.command import REGISTRY, answer, outcome_json, session
 from vrouter.errors import VrouterError
 from vrouter.host.host import Host
 from vrouter.intake import Intake
 from vrouter.model.settings import Settings
 from vrouter.outcome import Job
-from vrouter.pipeline import close
 from vrouter.settings import load_settings
 
 _POLL_S = 0.02

@@ -291,15 +291,3 @@ class Router:
 
 def _changed(decision: _Decision) -> list[str]:
     return [name for name, change in decision.bags_before.items() if change]
-
-
-def close(registry: Registry, host: Host) -> Plan:
-    """What nobody asked anything of: a policy that lets SSH in on the control device and nothing else (SU-2).
-
-    For a boot whose bags cannot be read. A machine that has a policy keeps it. Raises HostError.
-    """
-    want = Wanted(registry.handlers, host.machine()).resources
-    have = host.observe(want)
-    plan = diff({}, want) if not any(key in have for key in want) else Plan()
-    host.apply(plan, want)
-    return plan

@@ -22,6 +22,7 @@ from vrouter.agent.client import SOCKET
 from vrouter.agent.drift import KINDS, Drift, log
 from vrouter.agent.sdnotify import Service
 from vrouter.answers import Answer, file_text
+from vrouter.closed import close
 from vrouter.command import REGISTRY, Session, answer, outcome_json
 from vrouter.errors import BagError, VrouterError
 from vrouter.faults import reached
@@ -30,7 +31,7 @@ from vrouter.host.watch import CLOSE_WRITE, MOVED_TO, Watch
 from vrouter.intake import BOOT, Intake, is_command
 from vrouter.model.settings import Settings
 from vrouter.outcome import Job
-from vrouter.pipeline import Router, close
+from vrouter.pipeline import Router
 
 _REMEMBERED = 4096  # answers kept for callers that come after the watcher
 _MOST_TOGETHER = 512
