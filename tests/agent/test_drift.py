@@ -157,3 +157,13 @@ def test_a_directory_of_guests_that_is_taken_away(served: Router) -> None:
         assert within(lambda so_far=so_far: repairs(served) > so_far)  # type: ignore[misc]
         assert eventually(lambda: served.state() == before)
     assert served.lease("guest1")
+
+
+def test_a_router_that_was_told_nothing_is_left_as_it_is(idle: Router) -> None:
+    before = idle.state()
+    idle.sh(
+        "router", "sh", "-c", "ip link set eth3 up; ip link set eth3 down; nft add table ip x; nft delete table ip x"
+    )
+    restart(idle)
+    time.sleep(0.8)
+    assert not differences(idle, before) and log(idle) == ""

@@ -13,6 +13,7 @@ from vrouter.host.host import Host
 from vrouter.host.notify import Notifications, drained, generations
 from vrouter.host.watch import CLOSE_WRITE, DELETE, MOVED_FROM, MOVED_TO, Watch
 from vrouter.pipeline import Router
+from vrouter.plan import Plan
 
 _SETTLE_S = 0.1  # news of the machine is looked at when it has been quiet this long,
 _LATEST_S = 0.5  # or at last, where it is never quiet
@@ -104,6 +105,8 @@ class Drift:
         self._generation = self._host.generation()  # before observing: what is done meanwhile is news
         try:
             plan = self._router.drift(policy)
+            if not self._router.knows_anything():
+                plan = Plan()  # a router that was told nothing is left as it is
             if plan:
                 log("\n".join(["drift: not as the databags say:", *changes_text(plan.changes_tree())]))
             if plan and self._repair:

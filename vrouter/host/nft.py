@@ -17,7 +17,6 @@ from vrouter.plan import Holding, Plan
 
 # Bits of nft_ctx_output_set_flags (libnftables(3)).
 _NETFILTER, _GETGEN = 12, (10 << 8) | 16  # NETLINK_NETFILTER; NFNL_SUBSYS_NFTABLES, NFT_MSG_GETGEN
-_LOOKS = 3  # before our table counts as absent
 _JSON, _NUMERIC = 1 << 4, (1 << 7) | (1 << 8) | (1 << 9)
 
 
@@ -47,7 +46,9 @@ class Nft:
 
     def observe(self) -> dict[Key, Resource]:
         """Everything in our table; empty when it is not there. Raises HostError."""
-        if not any(self._exists() for _ in range(_LOOKS)):
+        # Listing a table that is absent is an error, listing all is not. As text: 1.0.6 writes a foreign table's flags
+        # as broken JSON.
+        if f"table ip {TABLE}" not in self._run("list tables ip", 0).splitlines():
             return {}
         try:
             listing = json.loads(self._run(f"list table ip {TABLE}", _JSON | _NUMERIC))
@@ -56,11 +57,6 @@ class Nft:
                 f"cannot read the packet policy: table {TABLE} has flags, it is another process's"
             ) from error
         return {resource.key: resource for resource in nft_json.resources(listing["nftables"])}
-
-    def _exists(self) -> bool:
-        """Listing a table that is absent is an error, listing all is not. As text: 1.0.6 writes a foreign table's flags
-        as broken JSON. While others change their tables ours may be missed."""
-        return f"table ip {TABLE}" in self._run("list tables ip", 0).splitlines()
 
     def check(self, plan: Plan, want: Holding) -> None:
         """Try the transaction without making it real. Raises HostError with the kernel's or the parser's words."""
