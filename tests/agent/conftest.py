@@ -49,3 +49,10 @@ def reference() -> Iterator[Router]:
     """A router that got the same without an agent: what `shared` must be equal to."""
     with _lab(agent=False) as lab:
         yield _built(lab)
+
+
+@pytest.fixture
+def embedded() -> Iterator[Router]:
+    """As `reference`, for one test."""
+    with _lab(agent=False) as lab:
+        yield _built(lab)

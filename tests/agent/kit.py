@@ -108,6 +108,12 @@ def logged(router: Router) -> Iterator[list[str]]:
     lines += log(router)[before:].splitlines()
 
 
+def differences(one: Router, other: dict[str, Any]) -> dict[str, Any]:
+    """The parts of a router's state that are not as in another state, each with both."""
+    state = one.state()
+    return {part: (state[part], other[part]) for part in state if state[part] != other[part]}
+
+
 def settled(router: Router) -> bool:
     """Whether no command waits and none is claimed."""
     names = [name for name in listed(router) if name not in ("claimed", "failed", "processed")]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.agent.kit import forward, forwards, log, logged, pid, ports, restart
+from tests.agent.kit import differences, forward, forwards, log, logged, pid, ports, restart
 from tests.system.commands import ips, public
 from tests.system.kit import Router, eventually
 
@@ -127,11 +127,12 @@ def test_an_address_whose_nic_comes_later(served: Router) -> None:
 def test_a_command_right_after_foreign_hands_repairs_as_well(served: Router) -> None:
     before = served.state()
     for _ in range(5):
-        served.sh("router", "sh", "-c", "nft flush table ip vrouter; ip address del 192.0.2.11/24 dev eth2")
+        served.sh("router", "sh", "-c", "nft flush table ip vrouter; ip address del 192.0.2.11/24 dev eth2; true")
         assert served.update_config(forwards(forward(1221))).returncode == 0
         assert 1221 in ports(served) and 2222 in ports(served)
         assert served.update_config(forwards(forward(1221, revoke=True))).returncode == 0
-    assert eventually(lambda: served.state() == before)
+    eventually(lambda: not differences(served, before))
+    assert not differences(served, before)
 
 
 def test_foreign_hands_that_never_rest(served: Router) -> None:
@@ -156,3 +157,13 @@ def test_a_directory_of_guests_that_is_taken_away(served: Router) -> None:
         assert within(lambda so_far=so_far: repairs(served) > so_far)  # type: ignore[misc]
         assert eventually(lambda: served.state() == before)
     assert served.lease("guest1")
+
+
+def test_a_router_that_was_told_nothing_is_left_as_it_is(idle: Router) -> None:
+    before = idle.state()
+    idle.sh(
+        "router", "sh", "-c", "ip link set eth3 up; ip link set eth3 down; nft add table ip x; nft delete table ip x"
+    )
+    restart(idle)
+    time.sleep(0.8)
+    assert not differences(idle, before) and log(idle) == ""

@@ -140,7 +140,7 @@ def test_a_daemon_that_does_not_answer(served: Router) -> None:
     assert served.lease("guest1")
 
 
-def test_a_kernel_that_refuses_the_transaction(idle: Router, reference: Router) -> None:
+def test_a_kernel_that_refuses_the_transaction(idle: Router) -> None:
     """The table belongs to another process (NFT_TABLE_F_OWNER), as long as that lives."""
     owner = idle.lab.popen("router", ("nft", "-i"), stdin=-1)
     assert owner.stdin is not None
@@ -158,7 +158,7 @@ def test_a_kernel_that_refuses_the_transaction(idle: Router, reference: Router) 
     assert any("input" in item for item in idle.state()["nft"])
 
 
-def test_foreign_things_under_our_names(idle: Router, reference: Router) -> None:
+def test_foreign_things_under_our_names(idle: Router) -> None:
     """A chain with another hook, a map of another type: replaced, not stumbled over."""
     for line in (
         "add table ip vrouter",
@@ -174,7 +174,7 @@ def test_foreign_things_under_our_names(idle: Router, reference: Router) -> None
     assert not any('"odd"' in item for item in idle.state()["nft"])
 
 
-def test_a_device_that_comes_and_goes_in_the_middle(served: Router, reference: Router) -> None:
+def test_a_device_that_comes_and_goes_in_the_middle(served: Router, embedded: Router) -> None:
     """Whatever the moment, each command is done, pending or refused by the device's name; all is there in the end."""
     many = [public(f"198.51.100.{number}") for number in range(60, 100)]
     push(served, *((f"ip_associations.json.{n}", ips(element)) for n, element in enumerate(many[:20])))
@@ -191,8 +191,8 @@ def test_a_device_that_comes_and_goes_in_the_middle(served: Router, reference: R
             assert (
                 served.update_config(json.loads(served.sh("router", "cat", f"{CACHE}/failed/{name}"))).returncode == 0
             )
-    reference.send(*(ips(element) for element in many), forwards(forward(3031)))
-    wanted = reference.state()
+    embedded.send(*(ips(element) for element in many), forwards(forward(3031)))
+    wanted = embedded.state()
     assert eventually(lambda: served.state()["addresses"] == wanted["addresses"], 5)
     assert eventually(lambda: served.state() == wanted, 5)
     assert "Traceback" not in log(served)

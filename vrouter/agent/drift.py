@@ -13,6 +13,7 @@ from vrouter.host.host import Host
 from vrouter.host.notify import Notifications, drained, generations
 from vrouter.host.watch import CLOSE_WRITE, DELETE, MOVED_FROM, MOVED_TO, Watch
 from vrouter.pipeline import Router
+from vrouter.plan import Plan
 
 _SETTLE_S = 0.1  # news of the machine is looked at when it has been quiet this long,
 _LATEST_S = 0.5  # or at last, where it is never quiet
@@ -26,9 +27,12 @@ class Drift:
     The packet policy is known by its generation id: `step` takes our own steps as known, any other is news.
     """
 
-    def __init__(self, selector: selectors.BaseSelector, host: Host, router: Router, repair: bool) -> None:
+    def __init__(
+        self, selector: selectors.BaseSelector, host: Host, router: Router, known: tuple[int, int], repair: bool
+    ) -> None:
+        """known: the policy's generation before the router observed it."""
         self._selector, self._host, self._router, self._repair = selector, host, router, repair
-        self._generation = host.generation()
+        self._generation = known
         self._files, self._kernel = Watch(), Notifications()
         self._watch_files()
         selector.register(self._files, selectors.EVENT_READ, _FILES)
@@ -38,6 +42,8 @@ class Drift:
         self.due: float | None = None  # when to `look`, in seconds of time.monotonic
         self._first_news: float | None = None  # since the last look
         self._policy_too = False
+        self.step()
+        self._news(policy=False)  # what happened before there was anybody to hear it
 
     def _watch_files(self) -> None:
         """Also in directories that were not there before."""
@@ -81,7 +87,7 @@ class Drift:
 
     def agree(self) -> None:
         """Before work: look, if the policy is not as it was left, whether or not the news has arrived."""
-        if self._host.generation() != self._generation:
+        if self._policy_too or self._host.generation() != self._generation:
             self.look()
 
     def step(self) -> None:
@@ -96,8 +102,11 @@ class Drift:
         """Observe, tell what has come apart from the bags, and repair it."""
         policy = self._policy_too or self._host.generation() != self._generation
         self._policy_too, self.due, self._first_news = False, None, None
+        self._generation = self._host.generation()  # before observing: what is done meanwhile is news
         try:
             plan = self._router.drift(policy)
+            if not self._router.knows_anything():
+                plan = Plan()  # a router that was told nothing is left as it is
             if plan:
                 log("\n".join(["drift: not as the databags say:", *changes_text(plan.changes_tree())]))
             if plan and self._repair:
@@ -106,8 +115,7 @@ class Drift:
                 log("drift: repaired")
         except VrouterError as error:
             log(f"drift: {error}")
-        self._watch_files()
-        self._generation = self._host.generation()
+        self.step()
 
 
 def log(text: str) -> None:

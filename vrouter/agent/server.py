@@ -70,6 +70,7 @@ class Agent:
         """Serve until SIGTERM or SIGINT. Raises VrouterError when it cannot start."""
         self._hear_signals()
         with self._intake.locked(), Host(self._settings) as host:
+            known = host.generation()
             try:
                 self._router = Router(self._settings, REGISTRY, host, defer=True)
             except BagError:
@@ -78,7 +79,7 @@ class Agent:
             if self._router.knows_anything():
                 self._router.converge()
             self._begin()
-            self._drift = Drift(self._selector, host, self._router, self._settings.repair)
+            self._drift = Drift(self._selector, host, self._router, known, self._settings.repair)
             self._listen()
             self._service.ready()
             while not self._stopping:

@@ -46,8 +46,8 @@ class Nft:
 
     def observe(self) -> dict[Key, Resource]:
         """Everything in our table; empty when it is not there. Raises HostError."""
-        # Listing a table that is absent is an error, listing all tables is not. As text: 1.0.6 writes a foreign table's
-        # flags as broken JSON.
+        # Listing a table that is absent is an error, listing all is not. As text: 1.0.6 writes a foreign table's flags
+        # as broken JSON.
         if f"table ip {TABLE}" not in self._run("list tables ip", 0).splitlines():
             return {}
         try:
