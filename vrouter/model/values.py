@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-_DEVICE = re.compile(r"eth[0-9]{1,4}")
 
 ANY_NETWORK = IPv4Network("0.0.0.0/0")
 
@@ -31,20 +30,6 @@ class HostName(str):
         if len(text) > 253 or not _NAME.fullmatch(text):
             raise ValueError(f"{text!r} is not a host name")
         return super().__new__(cls, text)
-
-
-class DeviceName(str):
-    """A network device as the orchestrator names it: eth0, eth1, ..."""
-
-    def __new__(cls, text: str) -> DeviceName:
-        if not _DEVICE.fullmatch(text):
-            raise ValueError(f"{text!r} is not a device name such as eth0")
-        return super().__new__(cls, text)
-
-    @property
-    def number(self) -> int:
-        """N of ethN."""
-        return int(self[3:])
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -84,13 +69,3 @@ def networks(texts: list[str]) -> tuple[IPv4Network, ...]:
     """Sorted, without repeats; an empty list, or one that holds 0.0.0.0/0, means any (contract dataplane FE-3)."""
     found = {network(text.strip()) for text in texts if text.strip()}
     return (ANY_NETWORK,) if not found or ANY_NETWORK in found else tuple(sorted(found))
-
-
-def prefix_length(netmask: str) -> int:
-    """Bits of a contiguous dotted mask; raises ValueError."""
-    return IPv4Network(f"0.0.0.0/{netmask}").prefixlen
-
-
-def address(text: str) -> IPv4Address:
-    """A dotted IPv4 address; raises ValueError."""
-    return IPv4Address(text)
