@@ -23,7 +23,8 @@ def port(intent: Intent) -> Hashable:
 
 
 def resources(intents: Intents, _: Machine) -> Iterator[Resource]:
-    """One element a forward and source. Of two forwards for one port the narrower wins, then the one that sorts first.
+    """One element a forward and source. Of two forwards for one port in one map the narrower wins, then the one
+    that sorts first; single ports, shifted ranges among them, are looked up before ranges.
 
     Single ports go into hash maps, ranges and sources into interval maps. The chain looks up sources first.
     """
