@@ -16,7 +16,7 @@ from vrouter.handlers import HANDLERS
 from vrouter.host.host import Host
 from vrouter.intake import BOOT, Intake
 from vrouter.model.settings import Settings
-from vrouter.outcome import Job, Outcome, Registry
+from vrouter.outcome import Outcome, Registry
 from vrouter.pending import Pending
 from vrouter.pipeline import Router
 
@@ -53,9 +53,9 @@ def session(settings: Settings, waiting: bool = True, asked: str = "") -> Iterat
         finished: dict[str, Outcome] = {}
         if waiting:
             for claimed in intake.left_over():
-                (finished[claimed.name],) = router.run([Job(claimed)])
+                finished[claimed.name] = router.run([claimed])[claimed]
             if asked != BOOT and intake.boot_waits() and (boot := intake.claim(BOOT)):
-                (finished[BOOT],) = router.run([Job(boot)])
+                finished[BOOT] = router.run([boot])[boot]
         yield Session(router, intake, finished)
 
 
@@ -74,10 +74,10 @@ def answer(current: Session, verb: str, question: Answer) -> Answer:
     if verb == "plan":
         planned, waiting = current.router.plan(readable)
         return _outcomes([*planned, *unreadable], waiting)
-    outcomes = []
+    outcomes: list[Outcome] = []
     for name, content in readable:
         try:
-            outcomes += current.router.run([Job(current.intake.copy_in(name, content))])
+            outcomes += current.router.run([current.intake.copy_in(name, content)]).values()
         except VrouterError as error:
             outcomes.append(Outcome(name, faults=(Fault("", "", str(error)),)))
     return _outcomes([*outcomes, *unreadable], current.router.pending())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -56,3 +57,9 @@ class SettingsError(VrouterError):
 
 class HostError(VrouterError):
     """The machine refused a change or cannot be observed; says what was being done."""
+
+
+def unexpected(error: Exception) -> str:
+    """What is said of an error that nobody raised on purpose: one line, with the place to look at."""
+    *_, place = traceback.extract_tb(error.__traceback__)
+    return f"internal error: {error!r} at {place.filename}:{place.lineno}; please report it"

@@ -8,7 +8,6 @@ from typing import Any
 
 from vrouter.contracts import Bag, Command, Handler
 from vrouter.errors import Fault, Refused, VrouterError
-from vrouter.intake import Claimed
 from vrouter.plan import Plan
 
 
@@ -19,14 +18,6 @@ class Registry:
     bags: Mapping[str, Bag[Any]]
     commands: Mapping[str, Command]
     handlers: tuple[Handler, ...]
-
-
-@dataclass(frozen=True)
-class Job:
-    """A command that waits. keep: archive its file when it is done, else delete it."""
-
-    claimed: Claimed
-    keep: bool = True
 
 
 @dataclass(frozen=True)

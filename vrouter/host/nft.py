@@ -5,9 +5,11 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import json
+import os
 import socket
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
 
 from vrouter.errors import HostError
 from vrouter.host import nft_json, nft_text
@@ -39,8 +41,9 @@ class Nft:
         lib.nft_ctx_set_dry_run.argtypes = [ctypes.c_void_p, ctypes.c_bool]
         lib.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
         self._lib = lib
-        self.transactions = 0  # made real so far
+        before = _sockets()
         self._context = ctypes.c_void_p(lib.nft_ctx_new(0))
+        self._netlink = socket.socket(fileno=os.dup(next(fd for name, fd in _sockets().items() if name not in before)))
         lib.nft_ctx_buffer_output(self._context)
         lib.nft_ctx_buffer_error(self._context)
 
@@ -73,7 +76,6 @@ class Nft:
         text = nft_text.transaction(plan, want)
         if text:
             self._run(text, 0)
-            self.transactions += 1
 
     def generation(self) -> int:
         """The kernel's generation id: it steps with every transaction, ours or another's."""
@@ -81,8 +83,13 @@ class Nft:
             netlink.send(struct.pack("=IHHIIBBH", 20, _GETGEN, 1, 1, 0, 0, 0, 0))  # nlmsghdr and nfgenmsg
             return int(struct.unpack_from("!I", netlink.recv(512), 24)[0])  # the first attribute is the id
 
+    def port(self) -> int:
+        """The netlink port of the library's socket, which the kernel names as the sender of our transactions."""
+        return int(self._netlink.getsockname()[0])
+
     def close(self) -> None:
         """Free the context."""
+        self._netlink.close()
         self._lib.nft_ctx_free(self._context)
 
     def _run(self, command: str, flags: int) -> str:
@@ -94,6 +101,15 @@ class Nft:
             first = error.decode(errors="replace").strip().splitlines()[:3]
             raise HostError(f"cannot change the packet policy: {' '.join(first)}")
         return bytes(output).decode()
+
+
+def _sockets() -> dict[str, int]:
+    """This process's sockets: the kernel's name of each, and its descriptor."""
+    found = {}
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(OSError):  # the directory that is being listed
+            found[os.readlink(f"/proc/self/fd/{descriptor}")] = int(descriptor)
+    return {name: descriptor for name, descriptor in found.items() if name.startswith("socket:")}
 
 
 def is_policy(resources: Iterable[Resource]) -> bool:
