@@ -60,10 +60,15 @@ class Convergence:
         """Take what entries ask for as all that is wanted, and observe what the machine holds. Raises HostError."""
         self.wanted = Wanted(self._handlers, self.machine)
         self.wanted.change(asked)
-        self._observe()
+        self.observe()
 
-    def _observe(self) -> None:
-        self._have, self.settled = self._host.observe(self.wanted.resources), False
+    def observe(self) -> None:
+        """Take all that the machine holds as it is now; any of it may have come apart. Raises HostError."""
+        want = self.wanted.resources
+        self._have, self.settled = {}, False
+        found = self._host.observe(want)
+        for key, resource in found.items():
+            self._have[key] = wanted if (wanted := want.get(key)) == resource and wanted else resource  # held once
 
     def device_moved(self) -> bool:
         """Whether a device came or went since the facts were taken."""
@@ -109,7 +114,7 @@ class Convergence:
             if any(change.key[0] == "unit" for change in plan.changes if change.key not in keys):
                 self._mend_at = time.monotonic() + _MEND_AGAIN_S
             self._carry_out(diff(self._host.observe(want), want, keys))
-            self._observe()
+            self.observe()
             return own
         self._took(plan)
         self.settled = self.settled or not diff(self._have, want)
@@ -125,13 +130,13 @@ class Convergence:
     def roll_back(self) -> None:
         """Back to what is wanted now, whatever part of a plan was applied. What cannot be brought back is tried again
         by the next command; the caller hears why its own failed."""
-        self._observe()
+        self.observe()
         want = self.wanted.resources
         plan = diff(self._have, want)
         try:
             self._host.apply(plan, want, settle=False)
         except HostError:
-            self._observe()
+            self.observe()
         else:
             self._took(plan)
             self.settled = True

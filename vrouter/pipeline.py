@@ -168,10 +168,13 @@ class Router:
     def drift(self, policy: bool) -> Plan:
         """What foreign hands have made different from the bags. policy: whether they may have touched the policy, which
         costs more to read than the rest. Raises HostError."""
-        if policy or self._state.device_moved():
+        if self._state.device_moved():
             self._start(())
-            return self._state.converge(dry_run=True)
-        return self._state.refresh()
+        elif policy:
+            self._state.observe()
+        else:
+            return self._state.refresh()
+        return self._state.converge(dry_run=True)
 
     def agrees(self, path: str) -> bool:
         """Whether a file is as the bags want it, or is none of ours."""

@@ -17,7 +17,7 @@ from vrouter.host.netlink import Netlink
 from vrouter.host.nft import Nft, is_policy
 from vrouter.host.units import Units
 from vrouter.model.machine import Machine
-from vrouter.model.resources import File, Key, Link, Resource, Sysctl
+from vrouter.model.resources import File, IpAddress, Key, Link, Resource, Sysctl
 from vrouter.model.settings import Settings
 from vrouter.plan import Holding, Plan, diff
 
@@ -136,14 +136,19 @@ class Host:
         return self._dnsmasq.rests_until()
 
     def verify(self, plan: Plan, want: Holding) -> None:
-        """Look again at what was touched. For elements the kernel's acknowledgement is enough (design 1). Raises
-        HostError naming the first difference."""
+        """Look again at what was touched. For elements, and for addresses behind another of their network, the kernel's
+        acknowledgement is enough (design 1): nothing follows from them. Raises HostError naming the first difference.
+        """
         kinds = {change.key[0] for change in plan.changes}
         have: dict[Key, Resource] = {}
         if is_policy([*plan.put, *plan.remove]):
             have |= self._nft.observe()
         else:
             kinds.discard("element")
+        if not any(
+            _has_consequences(resource) for change in plan.changes for resource in (change.before, change.after)
+        ):
+            kinds.difference_update(_NETLINK)
         if kinds & set(_NETLINK):
             have |= self._netlink.observe(want)
         if kinds & {"file", "sysctl"}:
@@ -158,3 +163,12 @@ class Host:
             first = wrong.changes[0]
             found = first.before.describe() if first.before else "nothing"
             raise HostError(f"verify: {' '.join(first.key)} is {found} after the change")
+
+
+def _has_consequences(resource: Resource | None) -> bool:
+    """Whether the kernel changes other things by itself when this comes or goes."""
+    return (
+        resource is not None
+        and resource.key[0] in _NETLINK
+        and not (isinstance(resource, IpAddress) and not resource.primary)
+    )

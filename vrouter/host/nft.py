@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
-import json
 import os
 import socket
 import struct
 from collections.abc import Iterable
 from contextlib import suppress
+
+import orjson
 
 from vrouter.errors import HostError
 from vrouter.host import nft_json, nft_text
@@ -49,12 +50,21 @@ class Nft:
 
     def observe(self) -> dict[Key, Resource]:
         """Everything in our table; empty when it is not there. Raises HostError."""
+        # In a context of its own: the library keeps what it has read, and a long list is large.
+        reader = Nft()
+        try:
+            return reader._read()
+        finally:
+            reader.close()
+            ctypes.CDLL(None).malloc_trim(0)  # tens of megabytes were needed for a moment (malloc_trim(3))
+
+    def _read(self) -> dict[Key, Resource]:
         # Listing a table that is absent is an error, listing all is not. As text: 1.0.6 writes a foreign table's flags
         # as broken JSON.
-        if f"table ip {TABLE}" not in self._run("list tables ip", 0).splitlines():
+        if f"table ip {TABLE}" not in self._run("list tables ip", 0).decode().splitlines():
             return {}
         try:
-            listing = json.loads(self._run(f"list table ip {TABLE}", _JSON | _NUMERIC))
+            listing = orjson.loads(self._run(f"list table ip {TABLE}", _JSON | _NUMERIC))
         except ValueError as error:
             raise HostError(
                 f"cannot read the packet policy: table {TABLE} has flags, it is another process's"
@@ -92,7 +102,7 @@ class Nft:
         self._netlink.close()
         self._lib.nft_ctx_free(self._context)
 
-    def _run(self, command: str, flags: int) -> str:
+    def _run(self, command: str, flags: int) -> bytes:
         self._lib.nft_ctx_output_set_flags(self._context, flags)
         status = self._lib.nft_run_cmd_from_buffer(self._context, command.encode())
         output = self._lib.nft_ctx_get_output_buffer(self._context) or b""
@@ -100,7 +110,7 @@ class Nft:
         if status:
             first = error.decode(errors="replace").strip().splitlines()[:3]
             raise HostError(f"cannot change the packet policy: {' '.join(first)}")
-        return bytes(output).decode()
+        return bytes(output)
 
 
 def _sockets() -> dict[str, int]:
