@@ -19,6 +19,7 @@ from vrouter.wanted import Asked, Wanted
 
 _MEND_AGAIN_S = 10.0  # a daemon that cannot start must not slow down every command
 _POLICY = ("chain", "set", "map", "helper", "element")
+_ESSENTIAL = (*_POLICY, "sysctl", "link", "address", "route", "rule")
 
 
 class Laps:
@@ -144,12 +145,21 @@ class Convergence:
     # -- all of it ----------------------------------------------------------------------------------------------------
 
     def converge(self, dry_run: bool = False) -> Plan:
-        """Make the machine what is wanted: boot, drift and rollback. Raises HostError."""
+        """Make the machine what is wanted: boot, drift and rollback; where a daemon or its files stand in the way, at
+        least what passes packets. Raises HostError."""
         plan = diff(self._have, self.wanted.resources)
-        if not dry_run:
+        if dry_run:
+            return plan
+        try:
             self._carry_out(plan)
-            self._took(plan)
-            self.settled = True
+        except HostError:
+            self.observe()
+            rest = diff(self._have, self.wanted.resources).changes
+            self._carry_out(Plan(tuple(change for change in rest if change.key[0] in _ESSENTIAL)))
+            self.observe()
+            raise
+        self._took(plan)
+        self.settled = True
         return plan
 
     def refresh(self) -> Plan:

@@ -19,11 +19,12 @@ from types import FrameType
 
 from vrouter.agent.client import SOCKET
 from vrouter.agent.drift import KINDS, Drift, log
+from vrouter.agent.questions import NO_REQUEST, VERBS, question
 from vrouter.agent.sdnotify import Service
-from vrouter.answers import Answer, file_text
+from vrouter.answers import file_text
 from vrouter.closed import close
 from vrouter.command import REGISTRY, Session, answer, outcome_json
-from vrouter.errors import BagError, VrouterError, unexpected
+from vrouter.errors import BagError, HostError, VrouterError, unexpected
 from vrouter.faults import reached
 from vrouter.host.host import Host
 from vrouter.host.notify import Notifications
@@ -36,7 +37,6 @@ _REMEMBERED = 4096  # answers kept for callers that come after the watcher
 _MOST_TOGETHER = 512
 _LARGEST_REQUEST = 128 * 1024 * 1024  # an operator's files, escaped
 _READ = 1 << 20
-_NO_REQUEST = "vrouter agent: not a request"
 _FLUSH_S = 0.8  # a bag that was deferred is written within a second (design 3)
 _SETTLED_FILE_S = 1.0  # a file that lies in the cache at start and is not being written any more
 
@@ -69,8 +69,7 @@ class Agent:
             except BagError:
                 close(REGISTRY, host)
                 raise
-            if self._router.knows_anything():
-                self._router.converge()
+            self._converge()
             self._begin()
             self._drift = Drift(self._selector, host, self._router, notifications, self._settings.repair)
             self._listen()
@@ -82,6 +81,14 @@ class Agent:
             self._flush()
             self._listener.close()
             Path(self._settings.run_dir, SOCKET).unlink(missing_ok=True)
+
+    def _converge(self) -> None:
+        """A daemon that cannot start is no reason not to serve; it is tried again as drift."""
+        try:
+            if self._router.knows_anything():
+                self._router.converge()
+        except HostError as error:
+            log(f"not all is as the databags say: {error}")
 
     def _hear_signals(self) -> None:
         """Stop at the next turn; a signal also ends the wait, which python would go on with (PEP 475)."""
@@ -194,18 +201,18 @@ class Agent:
     def _answer(self, caller: socket.socket, words: list[str]) -> None:
         if words[0] == "update_config" and len(words) == 3:
             self._asked(caller, words[1], keep=words[2] != "delete")
-        elif words[0] in ("plan", "apply", "converge") and len(words) == 2:
+        elif words[0] in VERBS and len(words) == 2:
             self._operator(caller, words[0], words[1])
         else:
-            _reply(caller, (1, _NO_REQUEST))
+            _reply(caller, (1, NO_REQUEST))
 
-    def _operator(self, caller: socket.socket, verb: str, question: str) -> None:
+    def _operator(self, caller: socket.socket, verb: str, text: str) -> None:
         """A question that is answered at once, after what waits."""
         self._work(hold=False)
         try:
             if self._drift:
                 self._drift.agree()
-            found = answer(Session(self._router, self._intake), verb, _question(verb, question))
+            found = answer(Session(self._router, self._intake), verb, question(verb, text))
             if self._drift and verb != "plan":
                 self._drift.step()
                 self._drift.watch_daemons()
@@ -280,19 +287,6 @@ class Agent:
             self._router.keeper.flush()
         except VrouterError as error:
             log(f"cannot save yet: {error}")
-
-
-def _question(verb: str, text: str) -> Answer:
-    """What an operator asks, as `answer` takes it. Raises VrouterError for anything else."""
-    try:
-        asked = json.loads(text)
-        if verb == "converge":
-            return {"dry_run": bool(asked["dry_run"])}
-        for _, content in asked["files"]:
-            content.encode("latin-1")
-        return {"files": asked["files"]}
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise VrouterError(_NO_REQUEST) from error
 
 
 def _reply(caller: socket.socket, answer: tuple[int, str]) -> None:

@@ -1,0 +1,24 @@
+"""What operators may ask the agent, read with care: the socket takes anything."""
+
+from __future__ import annotations
+
+import json
+
+from vrouter.answers import Answer
+from vrouter.errors import VrouterError
+
+VERBS = ("plan", "apply", "converge")
+NO_REQUEST = "vrouter agent: not a request"
+
+
+def question(verb: str, text: str) -> Answer:
+    """What is asked, as `command.answer` takes it. Raises VrouterError for anything else."""
+    try:
+        asked = json.loads(text)
+        if verb == "converge":
+            return {"dry_run": bool(asked["dry_run"])}
+        for _, content in asked["files"]:
+            content.encode("latin-1")
+        return {"files": asked["files"]}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise VrouterError(NO_REQUEST) from error
