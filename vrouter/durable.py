@@ -26,6 +26,14 @@ def replace_file(path: Path, content: bytes) -> None:
         raise
 
 
+def make_directory(path: Path, mode: int = 0o777) -> None:
+    """A directory, and those above it, that last; nothing when it is there. Raises OSError."""
+    if not path.is_dir():
+        make_directory(path.parent)
+        path.mkdir(mode=mode, exist_ok=True)
+        sync_directory(path.parent)
+
+
 def sync_directory(path: Path) -> None:
     """Make renames in a directory last (fsync(2))."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

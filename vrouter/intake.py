@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vrouter.durable import replace_file, sync_directory
+from vrouter.durable import make_directory, replace_file, sync_directory
 from vrouter.errors import Fault, IntakeError
 from vrouter.faults import reached
 from vrouter.model.settings import Settings
@@ -72,7 +72,7 @@ class Intake:
         """One writer at a time; waits for the other. Raises IntakeError when the directories cannot be used."""
         try:
             for directory in (self._cache, self._claimed, self._done, self._failed, self._lock.parent):
-                directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+                make_directory(directory, 0o700)
             for directory in (self._claimed, self._done, self._failed):
                 directory.chmod(0o700)
             handle = open(self._lock, "w")  # noqa: SIM115  # held for the whole block
@@ -179,9 +179,12 @@ class Intake:
         for path in (self._done / f"{name}.gz", *self._done.glob(f"{glob.escape(name)}.*.gz")):
             path.unlink(missing_ok=True)
 
-    def archive(self, done: Sequence[Claimed]) -> None:
+    def archive(self, done: Sequence[Claimed]) -> list[Claimed]:
         """Keep commands that are done, gzipped, or delete them where they say so; a bare wire name gets a suffix
-        (contract commands 2.4). They are done, so a copy that cannot be kept is no reason to stop."""
+        (contract commands 2.4). They are done, so a copy that cannot be kept is no reason to stop.
+
+        Those whose claimed file is still there: the disk refused, and the next process would take them up again."""
+        left = []
         for claimed in done:
             if claimed.keep:
                 with suppress(OSError):
@@ -189,7 +192,11 @@ class Intake:
         with suppress(OSError):
             sync_directory(self._done)  # before the originals go
         for claimed in done:
-            claimed.path.unlink(missing_ok=True)
+            try:
+                claimed.path.unlink(missing_ok=True)
+            except OSError:
+                left.append(claimed)
+        return left
 
     def _keep(self, claimed: Claimed) -> None:
         name = claimed.name if claimed.name.count(".") != 1 else f"{claimed.name}.{uuid.uuid4()}"

@@ -76,15 +76,14 @@ class Keeper:
         saved: list[Claimed] = []
         for claimed, names in done.items():
             (saved if self._unsaved.isdisjoint(names) else self._unfinished).append(claimed)
-        self._intake.archive(saved)
+        self._unfinished += self._intake.archive(saved)
 
     def flush(self) -> None:
         """Write what was deferred, then archive its commands. Raises BagError; then they stay the journal."""
         for name in sorted(self._unsaved):
             self._store.save(self._kinds[name], self._bags[name])
             self._unsaved.discard(name)
-        self._intake.archive(self._unfinished)
-        self._unfinished.clear()
+        self._unfinished = self._intake.archive(self._unfinished)
 
     def unsaved(self) -> bool:
         """Whether there is something to flush."""

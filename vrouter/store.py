@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from vrouter.contracts import Bag
-from vrouter.durable import replace_file, sync_directory
+from vrouter.durable import make_directory, replace_file, sync_directory
 from vrouter.errors import BagError
 from vrouter.model.bag import Entry
 from vrouter.model.json import JsonObject
@@ -52,7 +52,7 @@ class Store:
         path = self._path(bag)
         text = _text(bag.dump(entries))
         try:
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_directory(self._directory, 0o700)
             replace_file(path, text)
             sync_directory(self._directory)
         except OSError as error:
