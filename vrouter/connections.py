@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -10,6 +11,7 @@ from vrouter.model.resources import IpAddress, Resource
 from vrouter.model.table import Element
 from vrouter.plan import Holding, Plan
 
+_MOST_PORTS = 8  # the kernel walks its whole table for each
 _OVERLAPPING = ("forward_from", "forward_range", "forward_range_from", "static_dnat")
 
 
@@ -37,6 +39,10 @@ class Translation:
     sources: tuple[IPv4Address, IPv4Address] = (IPv4Address(0), IPv4Address(2**32 - 1))
     both: bool = False
 
+    def is_single(self) -> bool:
+        """Whether it speaks of one port."""
+        return bool(self.protocol) and self.ports[0] == self.ports[1]
+
     def explains(self, connection: Connection) -> bool:
         """Whether the connection was translated by it."""
         if self.protocol not in ("", connection.protocol):
@@ -62,9 +68,15 @@ class Ending:
         return bool(self.addresses or self.gone)
 
     @property
-    def publics(self) -> frozenset[IPv4Address]:
-        """The addresses to look for as destination of a request."""
-        return self.addresses | {translation.public for translation in self.gone}
+    def inward(self) -> frozenset[tuple[IPv4Address, str, int]]:
+        """What to look for as destination of a request: address, protocol and port; without them all of the address.
+
+        A busy router has a hundred thousand connections to one address, and looking at each takes seconds.
+        """
+        ports = {(one.public, one.protocol, one.ports[0]) for one in self.gone if one.is_single()}
+        whole = self.addresses | {one.public for one in self.gone if not one.is_single()}
+        whole |= {public for public, count in Counter(public for public, _, _ in ports).items() if count > _MOST_PORTS}
+        return frozenset({(public, "", 0) for public in whole} | {one for one in ports if one[0] not in whole})
 
     @property
     def outward(self) -> frozenset[IPv4Address]:
@@ -93,7 +105,7 @@ def _standing(gone: Iterable[Translation], plan: Plan, want: Holding) -> Iterato
     for change in plan.changes:
         yield from _translations(change.after)
     for one in gone:
-        if one.protocol and one.ports[0] == one.ports[1]:
+        if one.is_single():
             port = str(one.ports[0])
             yield from _translations(want.get(("element", "forward_port", str(one.public), one.protocol, port)))
     for key, resource in want.items():

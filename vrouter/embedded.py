@@ -29,9 +29,13 @@ def update_config(name: str, keep: bool) -> tuple[int, str]:
         with session(settings, asked=name) as current:
             claimed = current.intake.claim(name, keep)
             outcome = current.router.run([claimed])[claimed] if claimed else current.finished.get(name)
-            if outcome is None:
-                return current.intake.earlier_answer(name)
-            return (1, file_text(outcome_json(outcome))) if outcome.faults else (0, "")
+            if outcome:
+                said = (1, file_text(outcome_json(outcome))) if outcome.faults else (0, "")
+            else:
+                said = current.intake.earlier_answer(name)
+            if not keep and said[0] == 0:
+                current.intake.forget(name)  # an agent may have taken the file before it was told
+            return said
     except VrouterError as error:
         return 1, f"update_config: {error}"
 

@@ -107,8 +107,9 @@ class Intake:
         """Names of command files that lie in the cache and were written some time ago, oldest first."""
         found = []
         for entry in os.scandir(self._cache):
-            if is_command(entry.name) and entry.is_file(follow_symlinks=False):
-                found.append((entry.stat().st_mtime, entry.name))
+            with suppress(OSError):  # somebody took it away again
+                if is_command(entry.name) and entry.is_file(follow_symlinks=False):
+                    found.append((entry.stat().st_mtime, entry.name))
         now = time.time()
         return [name for written, name in sorted(found) if not now - older_than_s <= written <= now]  # clocks jump
 

@@ -1,50 +1,29 @@
-"""A lab's router with its agent: started, killed, watched; and commands to send."""
+"""A lab's router with its agent: started, killed, watched."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from tests.system.commands import public
-from tests.system.kit import Document, Router, eventually, example
+from tests.system.kit import Document, Router, eventually
+from vrouter.lab.rootfs import CHECKOUT
 
 CACHE = "/var/cache/cloud"
 UPDATE = "/opt/cloud/bin/update_config.py"
-BROKEN: Document = {"type": "forwardrules", "rules": [{"protocol": "tpc"}]}
+LOG = "/var/log/vrouter-agent.log"
+PUSHER = ("python3", "-S", f"{CHECKOUT}/tests/agent/pusher.py")
 _ENDS_S = 15.0
 
 
-def forward(port: int, guest: str = "10.1.1.12", revoke: bool = False, address: str = "192.0.2.10") -> dict[str, Any]:
-    """One rule of `forwardrules`: a TCP port to a guest's port 80."""
-    return {
-        "revoke": revoke, "protocol": "tcp", "source_ip_address": address, "source_port_range": f"{port}:{port}",
-        "destination_ip_address": guest, "destination_port_range": "80:80", "source_cidr_list": "",
-    }  # fmt: skip
-
-
-def forwards(*rules: Document) -> Document:
-    """The command `forwardrules`."""
-    return {"type": "forwardrules", "rules": list(rules)}
-
-
-def host(number: int, **fields: object) -> Document:
-    """The command `dhcpentry` for guest `number` of the guest network, from 20 on."""
-    mac = f"02:00:4c:02:{number >> 8:02x}:{number & 255:02x}"
-    named = {"host_name": f"vm{number}", "mac_address": mac, "ipv4_address": f"10.1.1.{number}"}
-    return {**example("isolated/10-dhcpentry-web1"), **named, **fields}
-
-
-def address(number: int, **fields: object) -> Document:
-    """The command `ips` for one more address of the first public range."""
-    return {"type": "ips", "ip_address": [public(f"192.0.2.{number}", **fields)]}
-
-
 def listed(router: Router, directory: str = "") -> list[str]:
-    """The names in the cache directory, or in one of its own."""
-    return router.sh("router", "ls", f"{CACHE}/{directory}").split()
+    """The names in the cache directory, or in one of its own; none that begins with a dot."""
+    return sorted(name for name in os.listdir(inside(router, f"{CACHE}/{directory}")) if not name.startswith("."))
 
 
 def ports(router: Router) -> set[int]:
@@ -81,22 +60,34 @@ def stop(router: Router, signal: str = "TERM") -> None:
         assert ended(router), "the agent does not end"
 
 
-def start(router: Router, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Start an agent; returns when it serves, or has died before that."""
+def start(router: Router, *, launcher: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Start an agent; returns when it serves, or has died before that.
+
+    launcher: Python that the agent's process runs before anything of vrouter's, and nobody else.
+    """
     settings = [f"VROUTER_{name.upper()}={value}" for name, value in environment.items()]
+    if launcher:
+        text = f"import sys\nif sys.orig_argv[-2:] == ['vrouter', 'agent']:\n exec({launcher!r})\n"
+        router.lab.put("router", "/tmp/launcher/sitecustomize.py", text.encode())
+        settings.append("PYTHONPATH=/tmp/launcher")
     return router.run("env", *settings, "vrouter", "agent", "--background")
 
 
-def restart(router: Router, **environment: str) -> None:
+def restart(router: Router, *, launcher: str = "", **environment: str) -> None:
     """Another agent in place of the one that runs."""
     stop(router)
-    done = start(router, **environment)
+    done = start(router, launcher=launcher, **environment)
     assert done.returncode == 0 and pid(router), done.stderr + log(router)
+
+
+def inside(router: Router, path: str) -> Path:
+    """A file of the router as this process sees it, without starting another."""
+    return Path(f"/proc/{router.lab.pid('router')}/root{path}")
 
 
 def log(router: Router) -> str:
     """What the agents of this router have said."""
-    return router.sh("router", "cat", "/var/log/vrouter-agent.log")
+    return inside(router, LOG).read_text()
 
 
 @contextmanager
@@ -131,3 +122,38 @@ def push(router: Router, *documents: tuple[str, Document]) -> None:
     )
     done = router.lab.run("router", ["python3", "-c", script], stdin=json.dumps(documents).encode(), timeout_s=60)
     assert done.returncode == 0, done.stderr
+
+
+def pushed(router: Router, documents: list[Document], clients: int, prefix: str) -> list[tuple[int, str]]:
+    """The answers to documents that some clients push, in their order."""
+    argv = (*PUSHER, str(clients), prefix)
+    done = router.lab.run("router", argv, stdin=json.dumps(documents).encode(), timeout_s=200)
+    assert done.returncode == 0, done.stderr
+    return [(status, text) for status, text in json.loads(done.stdout)]
+
+
+def within(probe: Callable[[], object], limit_s: float = 10.0) -> float:
+    """Seconds until the probe is true; it looks as often as it can."""
+    begin = time.monotonic()
+    while not probe():
+        assert time.monotonic() - begin < limit_s, "never"
+        time.sleep(0.005)
+    return time.monotonic() - begin
+
+
+def resident_kib(number: int) -> int:
+    """The memory of a process."""
+    status = Path(f"/proc/{number}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0])
+
+
+def cpu_s(number: int) -> float:
+    """The time that a process has run on a processor, its own and not what it waited for one (proc(5), schedstat)."""
+    return (
+        sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{number}/task").iterdir()) / 1e9
+    )
+
+
+def descriptors(number: int) -> int:
+    """How many a process holds open."""
+    return len(os.listdir(f"/proc/{number}/fd"))

@@ -7,24 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.agent.kit import (
-    BROKEN,
-    CACHE,
-    UPDATE,
-    address,
-    forward,
-    forwards,
-    host,
-    listed,
-    outer_pid,
-    pid,
-    ports,
-    push,
-    restart,
-    settled,
-    start,
-    stop,
-)
+from tests.agent import kit
+from tests.agent.commands import BROKEN, address, forward, forwards, host
 from tests.system.kit import ISOLATED, Router, eventually, example
 
 SOCKET = "/run/vrouter/agent.sock"
@@ -38,19 +22,19 @@ def said(done: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
 
 def taken(router: Router) -> bool:
     """Whether the watcher has taken, and finished, everything."""
-    return bool(eventually(lambda: settled(router)))
+    return bool(eventually(lambda: kit.settled(router)))
 
 
 def test_silence_or_the_faults(shared: Router) -> None:
     assert said(shared.update_config(forwards(forward(1001)), "f.json.1001")) == (0, "", "")
-    assert 1001 in ports(shared) and "f.json.1001.gz" in listed(shared, "processed")
+    assert 1001 in kit.ports(shared) and "f.json.1001.gz" in kit.listed(shared, "processed")
     done = shared.update_config(BROKEN, "f.json.1002")
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.startswith("f.json.1002 refused:\n  rules[0].")
     assert "  rules[0].protocol: 'tpc' is not " in done.stderr
-    assert {"f.json.1002", "f.json.1002.error"} <= set(listed(shared, "failed"))
+    assert {"f.json.1002", "f.json.1002.error"} <= set(kit.listed(shared, "failed"))
     for arguments in ((), ("a", "false", "c"), ("missing.json.4",), ("../x.json",), ("",)):
-        done = shared.run(UPDATE, *arguments)
+        done = shared.run(kit.UPDATE, *arguments)
         assert done.returncode == 1 and done.stdout == "" and done.stderr and "Traceback" not in done.stderr, arguments
 
 
@@ -60,63 +44,63 @@ def test_the_watcher_takes_commands_and_nothing_else(shared: Router) -> None:
     shared.lab.put("router", "/tmp/c.json", json.dumps(forwards(forward(1013))).encode())
     others = (".hidden.json", ".f.json.1014", "f.jsonx", "f.txt", "json", "f.json~")
     for name in others:
-        shared.sh("router", "cp", "/tmp/c.json", f"{CACHE}/{name}")
-    shared.sh("router", "mkdir", f"{CACHE}/d.json")
-    shared.sh("router", "ln", "-s", "/tmp/c.json", f"{CACHE}/l.json")
-    shared.sh("router", "cp", "/tmp/a.json", f"{CACHE}/f.json.0b8c1a52-4bd4-4f4e-9c59-38d4f8f7d1c5")
-    shared.sh("router", "mv", "/tmp/b.json", f"{CACHE}/forwarding_rules.json")
-    assert eventually(lambda: {1011, 1012} <= ports(shared))
-    assert 1013 not in ports(shared)
-    left = set(shared.sh("router", "ls", "-A", CACHE).split()) - {"claimed", "failed", "processed"}
+        shared.sh("router", "cp", "/tmp/c.json", f"{kit.CACHE}/{name}")
+    shared.sh("router", "mkdir", f"{kit.CACHE}/d.json")
+    shared.sh("router", "ln", "-s", "/tmp/c.json", f"{kit.CACHE}/l.json")
+    shared.sh("router", "cp", "/tmp/a.json", f"{kit.CACHE}/f.json.0b8c1a52-4bd4-4f4e-9c59-38d4f8f7d1c5")
+    shared.sh("router", "mv", "/tmp/b.json", f"{kit.CACHE}/forwarding_rules.json")
+    assert eventually(lambda: {1011, 1012} <= kit.ports(shared))
+    assert 1013 not in kit.ports(shared)
+    left = set(shared.sh("router", "ls", "-A", kit.CACHE).split()) - {"claimed", "failed", "processed"}
     assert left == {*others, "d.json", "l.json"}
-    shared.sh("router", "rm", "-rf", *(f"{CACHE}/{name}" for name in left))
-    assert any(name.startswith("forwarding_rules.json.") for name in listed(shared, "processed"))
+    shared.sh("router", "rm", "-rf", *(f"{kit.CACHE}/{name}" for name in left))
+    assert any(name.startswith("forwarding_rules.json.") for name in kit.listed(shared, "processed"))
 
 
 def test_a_file_that_is_still_being_written_is_left_alone(shared: Router) -> None:
     script = (
         "import sys,time\n"
-        f"with open('{CACHE}/slow.json.1','w') as f:\n"
+        f"with open('{kit.CACHE}/slow.json.1','w') as f:\n"
         " text=sys.stdin.read(); f.write(text[:40]); f.flush(); time.sleep(0.7); f.write(text[40:])\n"
     )
     document = json.dumps(forwards(forward(1021))).encode()
     assert shared.lab.run("router", ["python3", "-c", script], stdin=document).returncode == 0
-    assert said(shared.run(UPDATE, "slow.json.1")) == (0, "", "") and 1021 in ports(shared)
+    assert said(shared.run(kit.UPDATE, "slow.json.1")) == (0, "", "") and 1021 in kit.ports(shared)
 
 
 def test_the_answer_of_a_file_that_the_watcher_took(shared: Router) -> None:
     """From memory, and after a restart from `processed/` and `failed/`."""
-    push(shared, ("w.json.1", forwards(forward(1031))), ("w.json.2", BROKEN))
+    kit.push(shared, ("w.json.1", forwards(forward(1031))), ("w.json.2", BROKEN))
     assert taken(shared)
     for _ in range(2):
-        assert said(shared.run(UPDATE, "w.json.1")) == (0, "", "")
-        refused = shared.run(UPDATE, "w.json.2")
+        assert said(shared.run(kit.UPDATE, "w.json.1")) == (0, "", "")
+        refused = shared.run(kit.UPDATE, "w.json.2")
         assert refused.returncode == 1 and "rules[0].protocol: 'tpc' is not" in refused.stderr
-        restart(shared)
-    assert 1031 in ports(shared)
+        kit.restart(shared)
+    assert 1031 in kit.ports(shared)
 
 
 def test_a_name_that_is_pushed_again_is_a_new_command(shared: Router) -> None:
     assert said(shared.update_config(forwards(forward(1041)), "again.json.1")) == (0, "", "")
     assert said(shared.update_config(forwards(forward(1042)), "again.json.1")) == (0, "", "")
     assert shared.update_config(BROKEN, "again.json.1").returncode == 1
-    assert shared.run(UPDATE, "again.json.1").returncode == 1
+    assert shared.run(kit.UPDATE, "again.json.1").returncode == 1
     assert said(shared.update_config(forwards(forward(1043)), "again.json.1")) == (0, "", "")
-    assert said(shared.run(UPDATE, "again.json.1")) == (0, "", "")
-    assert {1041, 1042, 1043} <= ports(shared) and "again.json.1" not in listed(shared, "failed")
-    push(shared, *(("again.json.2", forwards(forward(port))) for port in (1044, 1045, 1046)))
-    assert taken(shared) and 1046 in ports(shared)
+    assert said(shared.run(kit.UPDATE, "again.json.1")) == (0, "", "")
+    assert {1041, 1042, 1043} <= kit.ports(shared) and "again.json.1" not in kit.listed(shared, "failed")
+    kit.push(shared, *(("again.json.2", forwards(forward(port))) for port in (1044, 1045, 1046)))
+    assert taken(shared) and 1046 in kit.ports(shared)
 
 
 def test_false_deletes_the_archived_copy_also_when_it_comes_late(shared: Router) -> None:
     assert shared.update_config(forwards(forward(1051)), "gone.json.1", "false").returncode == 0
-    push(shared, ("gone.json.2", forwards(forward(1052))), ("gone.json", forwards(forward(1053))))
+    kit.push(shared, ("gone.json.2", forwards(forward(1052))), ("gone.json", forwards(forward(1053))))
     assert taken(shared)
-    assert any(name.startswith("gone.json.") for name in listed(shared, "processed"))
+    assert any(name.startswith("gone.json.") for name in kit.listed(shared, "processed"))
     for name in ("gone.json.2", "gone.json"):
-        assert said(shared.run(UPDATE, name, "false")) == (0, "", "")
-    kept = [name for name in listed(shared, "processed") if name.startswith("gone.json")]
-    assert kept == [] and {1051, 1052, 1053} <= ports(shared)
+        assert said(shared.run(kit.UPDATE, name, "false")) == (0, "", "")
+    kept = [name for name in kit.listed(shared, "processed") if name.startswith("gone.json")]
+    assert kept == [] and {1051, 1052, 1053} <= kit.ports(shared)
 
 
 def bare(answer: dict[str, Any]) -> dict[str, Any]:
@@ -146,7 +130,7 @@ def test_the_agent_plans_and_applies_as_the_embedded_pipeline(idle: Router, refe
 
 
 def test_without_an_agent_the_client_does_the_work_itself(served: Router) -> None:
-    stop(served)
+    kit.stop(served)
     assert said(served.update_config(forwards(forward(1071)), "f.json.1")) == (0, "", "")
     holder = ("flock", "/run/vrouter/lock", "sleep", "1.5")
     with served.lab.popen("router", holder) as other:
@@ -154,20 +138,20 @@ def test_without_an_agent_the_client_does_the_work_itself(served: Router) -> Non
         assert said(served.update_config(forwards(forward(1072)), "f.json.2")) == (0, "", "")
         assert other.poll() == 0, "it waited for the other writer"
     served.put(forwards(forward(1073)), "f.json.3")
-    assert start(served).returncode == 0
-    assert said(served.run(UPDATE, "f.json.3")) == (0, "", "")
-    assert {1071, 1072, 1073} <= ports(served)
+    assert kit.start(served).returncode == 0
+    assert said(served.run(kit.UPDATE, "f.json.3")) == (0, "", "")
+    assert {1071, 1072, 1073} <= kit.ports(served)
 
 
 def test_two_agents_never_serve_at_once(served: Router) -> None:
-    first = pid(served)
+    first = kit.pid(served)
     second = served.lab.popen("router", ("vrouter", "agent"))
     try:
         assert said(served.update_config(forwards(forward(1081)), "f.json.1")) == (0, "", "")
         served.sh("router", "kill", str(first))
         assert eventually(lambda: served.run("kill", "-0", str(first)).returncode)
         assert said(served.update_config(forwards(forward(1082)), "f.json.2")) == (0, "", "")
-        assert second.poll() is None and {1081, 1082} <= ports(served)
+        assert second.poll() is None and {1081, 1082} <= kit.ports(served)
     finally:
         second.kill()
         second.wait()
@@ -188,15 +172,15 @@ def test_nonsense_on_the_socket_harms_nobody(shared: Router) -> None:
         "ask(b'\\xff\\xfe\\0\\0\\0\\n'); ask(b'converge\\0null\\n'); ask(b'update_config\\0x.json\\0keep\\n', False)\n"
         "ask(b'', False); ask(b'half a request', False); ask(b'update_config\\0\\xff\\n\\0keep\\n')\n"
     )
-    before = pid(shared)
+    before = kit.pid(shared)
     assert shared.sh("router", "python3", "-c", script).count("b'1\\n'") == 7
-    assert said(shared.update_config(forwards(forward(1091)), "n.json.1")) == (0, "", "") and pid(shared) == before
+    assert said(shared.update_config(forwards(forward(1091)), "n.json.1")) == (0, "", "") and kit.pid(shared) == before
 
 
 def test_the_thin_client_imports_no_engine(shared: Router) -> None:
     name = shared.put(forwards(forward(1101)), "thin.json.1")
-    head = shared.sh("router", "head", "-1", UPDATE).removeprefix("#!").split()
-    done = shared.run(head[0], "-X", "importtime", *head[1:], UPDATE, name)
+    head = shared.sh("router", "head", "-1", kit.UPDATE).removeprefix("#!").split()
+    done = shared.run(head[0], "-X", "importtime", *head[1:], kit.UPDATE, name)
     assert done.returncode == 0
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "vrouter.agent.client" in imported
@@ -207,10 +191,10 @@ def test_the_thin_client_imports_no_engine(shared: Router) -> None:
 def test_the_agent_starts_no_process_for_a_rule_a_host_or_an_address(shared: Router, tmp_path: Path) -> None:
     seen = tmp_path / "strace"
     calls = "trace=execve,execveat,clone,clone3,fork,vfork"
-    argv = ["strace", "-f", "-qq", "-o", str(seen), "-e", calls, "-p", str(outer_pid(shared))]
+    argv = ["strace", "-f", "-qq", "-o", str(seen), "-e", calls, "-p", str(kit.outer_pid(shared))]
     tracer = subprocess.Popen(argv)
     try:
-        status = Path(f"/proc/{outer_pid(shared)}/status")
+        status = Path(f"/proc/{kit.outer_pid(shared)}/status")
         assert eventually(lambda: "TracerPid:\t0\n" not in status.read_text())
         rule, one = forward(1111), address(61)
         for document in (forwards(rule), forwards(rule | {"revoke": True}), host(61), host(61, remove=True), one):

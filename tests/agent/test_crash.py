@@ -6,24 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.agent.kit import (
-    BROKEN,
-    UPDATE,
-    address,
-    ended,
-    forward,
-    forwards,
-    host,
-    listed,
-    log,
-    pid,
-    ports,
-    push,
-    restart,
-    settled,
-    start,
-    stop,
-)  # fmt: skip
+from tests.agent import kit
+from tests.agent.commands import BROKEN, address, forward, forwards, host
 from tests.system.kit import Document, Router, eventually
 from vrouter.faults import POINTS
 
@@ -65,14 +49,14 @@ def test_commands_that_waited_together_are_finished_by_the_next_agent(
     shared: Router, reference: Router, point: str, number: int
 ) -> None:
     named = commands(number)
-    restart(shared, fault=point)
-    push(shared, *named)
-    assert ended(shared), f"the agent did not die where it is {point}"
-    assert start(shared).returncode == 0, log(shared)
-    assert eventually(lambda: settled(shared)), listed(shared)
+    kit.restart(shared, fault=point)
+    kit.push(shared, *named)
+    assert kit.ended(shared), f"the agent did not die where it is {point}"
+    assert kit.start(shared).returncode == 0, kit.log(shared)
+    assert eventually(lambda: kit.settled(shared)), kit.listed(shared)
     given(reference, named)
     assert shared.state() == reference.state()
-    processed, failed = listed(shared, "processed"), listed(shared, "failed")
+    processed, failed = kit.listed(shared, "processed"), kit.listed(shared, "failed")
     for name, document in named:
         done = [kept for kept in processed if kept.startswith(name)]
         assert done == ([] if document is BROKEN else [f"{name}.gz"]), "once each"
@@ -86,16 +70,16 @@ def test_a_caller_whose_agent_dies_gets_the_right_answer(
     """The thin client finishes the work itself, under the same lock."""
     good, bad = (f"f.json.{number}", forwards(forward(22000 + number))), (f"g.json.{number}", BROKEN)
     for name, document in (good, bad):
-        restart(shared, fault=point)
+        kit.restart(shared, fault=point)
         done = shared.update_config(document, name)
         if document is BROKEN:
             assert done.returncode == 1 and "'tpc' is not" in done.stderr
         else:
             assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-            assert ended(shared), f"the agent did not die where it is {point}"
-            assert f"{name}.gz" in listed(shared, "processed") and listed(shared, "claimed") == []
-    restart(shared)
-    assert shared.run(UPDATE, good[0]).returncode == 0
+            assert kit.ended(shared), f"the agent did not die where it is {point}"
+            assert f"{name}.gz" in kit.listed(shared, "processed") and kit.listed(shared, "claimed") == []
+    kit.restart(shared)
+    assert shared.run(kit.UPDATE, good[0]).returncode == 0
     given(reference, [good])
     assert shared.state() == reference.state()
 
@@ -103,12 +87,12 @@ def test_a_caller_whose_agent_dies_gets_the_right_answer(
 @pytest.mark.parametrize("point", AT_START)
 def test_an_agent_that_dies_while_it_repairs_is_followed_by_one_that_does(served: Router, point: str) -> None:
     before = served.state()
-    stop(served)
+    kit.stop(served)
     served.sh("router", "nft", "flush", "table", "ip", "vrouter")
     served.sh("router", "rm", "/etc/dnsmasq.d/cloud.conf", "/var/lib/vrouter/dnsmasq/leases/10.1.1.11")
     served.sh("router", "ip", "address", "del", "192.0.2.11/24", "dev", "eth2")
-    assert start(served, fault=point).returncode == 1 and not pid(served)
-    assert start(served).returncode == 0
+    assert kit.start(served, fault=point).returncode == 1 and not kit.pid(served)
+    assert kit.start(served).returncode == 0
     assert served.state() == before
 
 
@@ -117,29 +101,29 @@ def test_a_large_bag_that_is_not_written_yet(served: Router, point: str) -> None
     """The claimed files are the journal (design 3); also where two of them were taken within a tick of the clock."""
     many = [forward(port, "10.1.1.11") for port in range(30000, 32100)]
     assert served.update_config(forwards(*many)).returncode == 0
-    assert eventually(lambda: settled(served))
+    assert eventually(lambda: kit.settled(served))
     if point:
-        restart(served, fault=point)
+        kit.restart(served, fault=point)
     named = [
         (f"f.json.{n:02}", forwards(forward(33000, f"10.1.1.{11 + n % 2}"), forward(33001 + n)))
         for n in range(9, -1, -1)
     ]
     named += [("r.json.1", forwards(forward(33005, revoke=True))), ("a.json.1", forwards(forward(30000, revoke=True)))]
-    push(served, *named)
+    kit.push(served, *named)
     assert served.update_config(forwards(forward(33100)), "last.json.1").returncode == 0
-    stop(served, "KILL")
+    kit.stop(served, "KILL")
     if not point:
-        assert "last.json.1" in listed(served, "claimed")
+        assert "last.json.1" in kit.listed(served, "claimed")
         bag = served.sh("router", "cat", "/etc/cloudstack/forwardingrules.json")
         assert "33100:33100" not in bag
     served.sh("router", "nft", "flush", "ruleset")
-    assert start(served).returncode == 0
-    assert eventually(lambda: settled(served))
+    assert kit.start(served).returncode == 0
+    assert eventually(lambda: kit.settled(served))
     wanted = {33000, *range(33001, 33011), 33100} - {33005}
-    assert {port for port in ports(served) if port >= 33000} == wanted and 30000 not in ports(served)
+    assert {port for port in kit.ports(served) if port >= 33000} == wanted and 30000 not in kit.ports(served)
     found = [element for element in served.elements("forward_port") if element[0]["concat"][2] == 33000]
     assert len(found) == 1 and "10.1.1.11" in str(found), "the last command decides"
     bag = served.sh("router", "cat", "/etc/cloudstack/forwardingrules.json")
     assert "33100:33100" in bag and "33005:33005" not in bag
-    names = listed(served, "processed")
+    names = kit.listed(served, "processed")
     assert all(f"{name}.gz" in names for name, _ in named)

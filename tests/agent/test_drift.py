@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import pytest
 
-from tests.agent.kit import differences, forward, forwards, log, logged, pid, ports, restart
+from tests.agent import kit
+from tests.agent.commands import forward, forwards
 from tests.system.commands import ips, public
 from tests.system.kit import Router, eventually
 
@@ -44,44 +44,36 @@ DEEDS = {
 """What is done, and what the log then names."""
 
 
-def within(probe: Callable[[], object], limit_s: float = 10.0) -> float:
-    """Seconds until the probe is true; it looks as often as it can."""
-    begin = time.monotonic()
-    while not probe():
-        assert time.monotonic() - begin < limit_s, "never"
-    return time.monotonic() - begin
-
-
 def repairs(router: Router) -> int:
     """How often the agent has said so."""
-    return log(router).count("drift: repaired")
+    return kit.log(router).count("drift: repaired")
 
 
 @pytest.mark.parametrize("deed", DEEDS)
 def test_noticed_repaired_and_told(shared: Router, deed: str) -> None:
     command, named = DEEDS[deed]
-    before, agent, so_far = shared.state(), pid(shared), repairs(shared)
-    with logged(shared) as lines:
+    before, agent, so_far = shared.state(), kit.pid(shared), repairs(shared)
+    with kit.logged(shared) as lines:
         shared.sh("router", "sh", "-c", command)
-        took = within(lambda: repairs(shared) > so_far)
+        took = kit.within(lambda: repairs(shared) > so_far)
     assert any(named in line for line in lines), lines
-    assert shared.state() == before and pid(shared) == agent
+    assert shared.state() == before and kit.pid(shared) == agent
     assert took < WITHIN_S, f"{took:.2f} s"
     time.sleep(0.3)
     assert repairs(shared) == so_far + 1, "what the agent does itself is no drift"
 
 
 def test_reported_and_not_repaired_by_setting(served: Router) -> None:
-    restart(served, repair="false")
+    kit.restart(served, repair="false")
     for deed in ("deleted element", "removed address", "edited lease", "killed daemon"):
         command, named = DEEDS[deed]
-        with logged(served) as lines:
+        with kit.logged(served) as lines:
             served.sh("router", "sh", "-c", command)
-            assert eventually(lambda named=named: named in log(served), 2)  # type: ignore[misc]
+            assert eventually(lambda named=named: named in kit.log(served), 2)  # type: ignore[misc]
         assert not any("repaired" in line for line in lines)
-    assert "192.0.2.11" not in served.sh("router", "ip", "-4", "addr") and 2222 not in ports(served)
-    restart(served)
-    assert "192.0.2.11" in served.sh("router", "ip", "-4", "addr") and 2222 in ports(served)
+    assert "192.0.2.11" not in served.sh("router", "ip", "-4", "addr") and 2222 not in kit.ports(served)
+    kit.restart(served)
+    assert "192.0.2.11" in served.sh("router", "ip", "-4", "addr") and 2222 in kit.ports(served)
 
 
 def test_what_is_not_ours_stays(served: Router) -> None:
@@ -93,14 +85,14 @@ def test_what_is_not_ours_stays(served: Router) -> None:
         "ip route add 172.30.0.0/16 via 172.31.0.2", "ip route add 172.29.0.0/16 dev br0 table 77",
         "ip rule add from 172.31.0.0/24 lookup 77 priority 77", "echo x > /etc/foreign",
     )  # fmt: skip
-    with logged(served) as lines:
+    with kit.logged(served) as lines:
         for deed in deeds:
             served.sh("router", "sh", "-c", deed)
         time.sleep(0.5)
         foreign = served.state()
         assert served.update_config(forwards(forward(1201))).returncode == 0
         served.sh("router", "nft", "flush", "table", "ip", "vrouter")
-        assert eventually(lambda: 1201 in ports(served), 3)
+        assert eventually(lambda: 1201 in kit.ports(served), 3)
         assert served.update_config(forwards(forward(1201, revoke=True))).returncode == 0
         assert served.run("vrouter", "converge").returncode == 0
     after = served.state()
@@ -116,12 +108,12 @@ def test_an_address_whose_nic_comes_later(served: Router) -> None:
     assert "198.51.100.70" not in served.sh("router", "ip", "-4", "addr")
     assert any("198.51.100.70" in str(item) for item in served.plan(forwards(forward(1211)))["pending"])
     served.lab.add_link("router", "eth4", "public-b", "1e:00:4c:00:00:04")
-    took = within(lambda: "198.51.100.70" in served.sh("router", "ip", "-4", "addr"))
+    took = kit.within(lambda: "198.51.100.70" in served.sh("router", "ip", "-4", "addr"))
     assert took < WITHIN_S
     served.lab.remove_link("router", "eth4")
-    assert served.update_config(forwards(forward(1212))).returncode == 0 and 1212 in ports(served)
+    assert served.update_config(forwards(forward(1212))).returncode == 0 and 1212 in kit.ports(served)
     served.lab.add_link("router", "eth4", "public-b", "1e:00:4c:00:00:04")
-    within(lambda: "198.51.100.70" in served.sh("router", "ip", "-4", "addr"))
+    kit.within(lambda: "198.51.100.70" in served.sh("router", "ip", "-4", "addr"))
 
 
 def test_a_command_right_after_foreign_hands_repairs_as_well(served: Router) -> None:
@@ -129,10 +121,10 @@ def test_a_command_right_after_foreign_hands_repairs_as_well(served: Router) -> 
     for _ in range(5):
         served.sh("router", "sh", "-c", "nft flush table ip vrouter; ip address del 192.0.2.11/24 dev eth2; true")
         assert served.update_config(forwards(forward(1221))).returncode == 0
-        assert 1221 in ports(served) and 2222 in ports(served)
+        assert 1221 in kit.ports(served) and 2222 in kit.ports(served)
         assert served.update_config(forwards(forward(1221, revoke=True))).returncode == 0
-    eventually(lambda: not differences(served, before))
-    assert not differences(served, before)
+    eventually(lambda: not kit.differences(served, before))
+    assert not kit.differences(served, before)
 
 
 def test_foreign_hands_that_never_rest(served: Router) -> None:
@@ -142,9 +134,9 @@ def test_foreign_hands_that_never_rest(served: Router) -> None:
         try:
             for number in range(10):
                 assert served.update_config(forwards(forward(1230 + number))).returncode == 0
-            assert "drift" not in log(served)
+            assert "drift" not in kit.log(served)
             served.sh("router", "nft", "flush", "chain", "ip", "vrouter", "input")
-            assert within(lambda: repairs(served)) < WITHIN_S
+            assert kit.within(lambda: repairs(served)) < WITHIN_S
         finally:
             busy.kill()
 
@@ -154,7 +146,7 @@ def test_a_directory_of_guests_that_is_taken_away(served: Router) -> None:
     for _ in range(2):
         so_far = repairs(served)
         served.sh("router", "rm", "-rf", "/var/lib/vrouter/dnsmasq")
-        assert within(lambda so_far=so_far: repairs(served) > so_far)  # type: ignore[misc]
+        assert kit.within(lambda so_far=so_far: repairs(served) > so_far)  # type: ignore[misc]
         assert eventually(lambda: served.state() == before)
     assert served.lease("guest1")
 
@@ -164,6 +156,6 @@ def test_a_router_that_was_told_nothing_is_left_as_it_is(idle: Router) -> None:
     idle.sh(
         "router", "sh", "-c", "ip link set eth3 up; ip link set eth3 down; nft add table ip x; nft delete table ip x"
     )
-    restart(idle)
+    kit.restart(idle)
     time.sleep(0.8)
-    assert not differences(idle, before) and log(idle) == ""
+    assert not kit.differences(idle, before) and kit.log(idle) == ""

@@ -9,23 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.agent.kit import (
-    CACHE,
-    UPDATE,
-    address,
-    forward,
-    forwards,
-    host,
-    listed,
-    log,
-    pid,
-    ports,
-    push,
-    restart,
-    settled,
-    start,
-    stop,
-)
+from tests.agent import kit
+from tests.agent.commands import address, forward, forwards, host
 from tests.system.commands import boot, ips, public
 from tests.system.kit import Document, Router, eventually, example
 
@@ -66,36 +51,36 @@ def full(router: Router, directory: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "directory", ["/etc/cloudstack", CACHE, "/var/lib/vrouter", "/etc/dnsmasq.d", "/run/vrouter/units"]
+    "directory", ["/etc/cloudstack", kit.CACHE, "/var/lib/vrouter", "/etc/dnsmasq.d", "/run/vrouter/units"]
 )
 def test_a_full_disk(served: Router, reference: Router, directory: str) -> None:
     """The cache's is full as soon as the command files are written."""
-    before, agent = served.state(), pid(served)
+    before, agent = served.state(), kit.pid(served)
     refused = 0
     for document in COMMANDS:
         served.count += 1
         name = f"full.json.{served.count}"
         with full(served, directory):
-            if directory == CACHE:
-                served.sh("router", "rm", f"{CACHE}/.fill1", f"{CACHE}/.fill")
-            push(served, (name, document))
-            if directory == CACHE:
-                served.sh("router", "sh", "-c", f"cat /dev/zero > {CACHE}/.fill 2>/dev/null || true")
-            done = served.run(UPDATE, name)
-            assert done.returncode in (0, 1) and "Traceback" not in done.stderr + log(served)
+            if directory == kit.CACHE:
+                served.sh("router", "rm", f"{kit.CACHE}/.fill1", f"{kit.CACHE}/.fill")
+            kit.push(served, (name, document))
+            if directory == kit.CACHE:
+                served.sh("router", "sh", "-c", f"cat /dev/zero > {kit.CACHE}/.fill 2>/dev/null || true")
+            done = served.run(kit.UPDATE, name)
+            assert done.returncode in (0, 1) and "Traceback" not in done.stderr + kit.log(served)
             if done.returncode:
                 refused += 1
                 assert "No space left on device" in done.stderr
-        if directory == CACHE:
-            served.sh("router", "umount", CACHE)
+        if directory == kit.CACHE:
+            served.sh("router", "umount", kit.CACHE)
         served.sh("router", "rm", "-rf", "/tmp/held")
         if done.returncode:
             assert {part: served.state()[part] for part in KERNEL} == {part: before[part] for part in KERNEL}
             assert served.http("public1", "192.0.2.11:443") == "203.0.113.11"
             assert served.update_config(document).returncode == 0
         before = served.state()
-    assert refused or directory in (CACHE, "/run/vrouter/units")
-    assert pid(served) == agent
+    assert refused or directory in (kit.CACHE, "/run/vrouter/units")
+    assert kit.pid(served) == agent
     reference.send(*COMMANDS)
     assert served.state() == reference.state()
 
@@ -105,7 +90,7 @@ def fussy(served: Router) -> Router:
     """A router whose dnsmasq does as /tmp/mode says."""
     served.lab.put("router", "/tmp/bin/dnsmasq", DNSMASQ.encode(), 0o755)
     served.lab.put("router", "/tmp/mode", b"is good")
-    restart(served, dnsmasq="/tmp/bin/dnsmasq", program_limit_s="1")
+    kit.restart(served, dnsmasq="/tmp/bin/dnsmasq", program_limit_s="1")
     return served
 
 
@@ -120,7 +105,7 @@ def test_a_daemon_that_fails(fussy: Router, mode: str) -> None:
     assert words in done.stderr
     assert fussy.state() == before and fussy.pid()
     assert fussy.lease("guest1") and fussy.dig("guest1", "web2.tenant1.example.com", "@10.1.1.1") == ["10.1.1.12"]
-    assert fussy.update_config(forwards(forward(3011))).returncode == 0 and 3011 in ports(fussy)
+    assert fussy.update_config(forwards(forward(3011))).returncode == 0 and 3011 in kit.ports(fussy)
     fussy.lab.put("router", "/tmp/mode", b"is good")
     assert fussy.update_config(COMMANDS[3]).returncode == 0
     assert fussy.dig("guest1", "web2.other.example.com", "@10.1.1.1") == ["10.1.1.12"]
@@ -131,7 +116,7 @@ def test_a_daemon_that_does_not_answer(served: Router) -> None:
     daemon = served.pid()
     served.sh("router", "kill", "-STOP", str(daemon))
     begin = time.monotonic()
-    assert served.update_config(forwards(forward(3021))).returncode == 0 and 3021 in ports(served)
+    assert served.update_config(forwards(forward(3021))).returncode == 0 and 3021 in kit.ports(served)
     assert served.update_config(host(52)).returncode == 0
     assert time.monotonic() - begin < 5
     assert served.pid() != daemon and served.lease("guest1")
@@ -168,46 +153,47 @@ def test_foreign_things_under_our_names(idle: Router) -> None:
     for path in ("01-cmdline", "02-ips-source-nat", "07-forwardrules"):
         done = idle.update_config(example(f"isolated/{path}"))
         assert done.returncode == 0, done.stderr
-    assert 2222 in ports(idle)
+    assert 2222 in kit.ports(idle)
     assert not any('"odd"' in item for item in idle.state()["nft"])
 
 
 def test_a_device_that_comes_and_goes_in_the_middle(served: Router, embedded: Router) -> None:
     """Whatever the moment, each command is done, pending or refused by the device's name; all is there in the end."""
     many = [public(f"198.51.100.{number}") for number in range(60, 100)]
-    push(served, *((f"ip_associations.json.{n}", ips(element)) for n, element in enumerate(many[:20])))
+    kit.push(served, *((f"ip_associations.json.{n}", ips(element)) for n, element in enumerate(many[:20])))
     for _ in range(4):
         served.lab.remove_link("router", "eth3")
-        push(served, (f"f.json.{time.monotonic_ns()}", forwards(forward(3031))))
+        kit.push(served, (f"f.json.{time.monotonic_ns()}", forwards(forward(3031))))
         served.lab.add_link("router", "eth3", "public-b", "1e:00:4c:00:00:03")
     for element in many[20:]:
-        push(served, (f"ip_associations.json.{element['public_ip']}", ips(element)))
-    assert eventually(lambda: settled(served), 20)
-    for name in listed(served, "failed"):
+        kit.push(served, (f"ip_associations.json.{element['public_ip']}", ips(element)))
+    assert eventually(lambda: kit.settled(served), 20)
+    for name in kit.listed(served, "failed"):
         if not name.endswith(".error"):
-            assert "eth3" in served.sh("router", "cat", f"{CACHE}/failed/{name}.error")
+            assert "eth3" in served.sh("router", "cat", f"{kit.CACHE}/failed/{name}.error")
             assert (
-                served.update_config(json.loads(served.sh("router", "cat", f"{CACHE}/failed/{name}"))).returncode == 0
+                served.update_config(json.loads(served.sh("router", "cat", f"{kit.CACHE}/failed/{name}"))).returncode
+                == 0
             )
     embedded.send(*(ips(element) for element in many), forwards(forward(3031)))
     wanted = embedded.state()
     assert eventually(lambda: served.state()["addresses"] == wanted["addresses"], 5)
     assert eventually(lambda: served.state() == wanted, 5)
-    assert "Traceback" not in log(served)
+    assert "Traceback" not in kit.log(served)
 
 
 def test_a_clock_that_jumped(served: Router) -> None:
     """The machine's own clock cannot be set for one lab; files from other years stand for it."""
-    stop(served)
+    kit.stop(served)
     later = [forwards(forward(3041, "10.1.1.11")), forwards(forward(3041, "10.1.1.12"))]
     for number, document in enumerate(later):
-        path = f"{CACHE}/claimed/f.json.{number}"
+        path = f"{kit.CACHE}/claimed/f.json.{number}"
         served.lab.put("router", path, json.dumps(document).encode())
         served.sh("router", "touch", "-d", f"2040-01-0{number + 1}", path)
     served.put(forwards(forward(3041, revoke=True), forward(3042)), "g.json.1")
-    served.sh("router", "touch", "-d", "1971-01-01", f"{CACHE}/g.json.1")
+    served.sh("router", "touch", "-d", "1971-01-01", f"{kit.CACHE}/g.json.1")
     served.put(forwards(forward(3043)), "g.json.2")
-    served.sh("router", "touch", "-d", "2040-01-05", f"{CACHE}/g.json.2")
-    assert start(served).returncode == 0
-    assert served.run(UPDATE, "g.json.1").returncode == 0 and served.run(UPDATE, "g.json.2").returncode == 0
-    assert {3042, 3043} <= ports(served) and 3041 not in ports(served)
+    served.sh("router", "touch", "-d", "2040-01-05", f"{kit.CACHE}/g.json.2")
+    assert kit.start(served).returncode == 0
+    assert served.run(kit.UPDATE, "g.json.1").returncode == 0 and served.run(kit.UPDATE, "g.json.2").returncode == 0
+    assert {3042, 3043} <= kit.ports(served) and 3041 not in kit.ports(served)

@@ -6,8 +6,8 @@ import json
 import time
 from pathlib import Path
 
-from tests.agent.kit import forward, forwards, host, log, outer_pid, restart, start, stop
-from tests.agent.test_storm import pushed
+from tests.agent import kit
+from tests.agent.commands import forward, forwards, host
 from tests.system.kit import Document, Router, canonical
 from tests.system.test_su import reboot
 
@@ -43,20 +43,20 @@ def fingerprint(router: Router) -> tuple[list[str], ...]:
 
 
 def test_a_large_router(served: Router) -> None:
-    assert set(pushed(served, large(), 8, "large")) == {(0, "")}
-    restart(served)
+    assert set(kit.pushed(served, large(), 8, "large")) == {(0, "")}
+    kit.restart(served)
     held = (served.generation(), served.pid(), fingerprint(served))
     begin = time.monotonic()
-    restart(served)
+    kit.restart(served)
     again = time.monotonic() - begin
     assert (served.generation(), served.pid(), fingerprint(served)) == held, "a start on its own state changes nothing"
-    stop(served)
+    kit.stop(served)
     reboot(served)
     begin = time.monotonic()
-    assert start(served).returncode == 0, log(served)
+    assert kit.start(served).returncode == 0, kit.log(served)
     empty = time.monotonic() - begin
     assert fingerprint(served) == held[2]
-    status = Path(f"/proc/{outer_pid(served)}/status").read_text().splitlines()
+    status = Path(f"/proc/{kit.outer_pid(served)}/status").read_text().splitlines()
     resident = int(next(line for line in status if line.startswith("VmRSS:")).split()[1])
     print(f"\nstop and start {again:.2f} s, start on an empty kernel {empty:.2f} s, {resident} KiB")
     assert empty < BOOT_S and again < BOOT_S and resident < RESIDENT_KIB

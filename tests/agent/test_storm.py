@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from pathlib import Path
 
-from tests.agent.kit import (
-    BROKEN,
-    address,
-    forward,
-    forwards,
-    host,
-    listed,
-    log,
-    outer_pid,
-    pid,
-    push,
-    restart,
-    settled,
-)
+from tests.agent import kit
+from tests.agent.commands import BROKEN, address, forward, forwards, host
 from tests.system.commands import egress, ingress, static_nat
 from tests.system.kit import Document, Router, eventually
 from vrouter.lab.rootfs import CHECKOUT
@@ -28,14 +14,6 @@ from vrouter.lab.rootfs import CHECKOUT
 PUSHER = ("python3", "-S", f"{CHECKOUT}/tests/agent/pusher.py")
 CLIENTS, COMMANDS = 50, 2000
 TORN: Document = {"type": "dhcpentry", "mac_address": "nonsense", "ipv4_address": "10.1.1.300"}
-
-
-def pushed(router: Router, documents: list[Document], clients: int, prefix: str) -> list[tuple[int, str]]:
-    """The answers to documents that some clients push, in their order."""
-    argv = (*PUSHER, str(clients), prefix)
-    done = router.lab.run("router", argv, stdin=json.dumps(documents).encode(), timeout_s=200)
-    assert done.returncode == 0, done.stderr
-    return [(status, text) for status, text in json.loads(done.stdout)]
 
 
 def mixed(number: int) -> Document:
@@ -57,18 +35,12 @@ def mixed(number: int) -> Document:
     )
 
 
-def resident_kib(number: int) -> int:
-    """The memory of a process."""
-    status = Path(f"/proc/{number}/status").read_text().splitlines()
-    return int(next(line for line in status if line.startswith("VmRSS:")).split()[1])
-
-
 def test_fifty_callers_push_two_thousand_commands(served: Router, reference: Router) -> None:
     documents = [mixed(number) for number in range(COMMANDS)]
-    agent = outer_pid(served)
+    agent = kit.outer_pid(served)
     reloads = log_of_dnsmasq(served)
     begin = time.monotonic()
-    answers = pushed(served, documents, CLIENTS, "storm")
+    answers = kit.pushed(served, documents, CLIENTS, "storm")
     took = time.monotonic() - begin
     for number, (status, text) in enumerate(answers):
         if documents[number] is BROKEN:
@@ -77,14 +49,14 @@ def test_fifty_callers_push_two_thousand_commands(served: Router, reference: Rou
             assert status == 1 and "nonsense" in text and "10.1.1.300" in text
         else:
             assert (status, text) == (0, ""), (number, documents[number])
-    assert eventually(lambda: settled(served))
-    assert outer_pid(served) == agent and len(os.listdir(f"/proc/{agent}/fd")) < 40
+    assert eventually(lambda: kit.settled(served))
+    assert kit.outer_pid(served) == agent and len(os.listdir(f"/proc/{agent}/fd")) < 40
     reference.send(*(document for document in documents if document not in (BROKEN, TORN)))
     assert served.state() == reference.state()
     told = log_of_dnsmasq(served) - reloads
-    print(f"\n{COMMANDS} commands in {took:.1f} s, {told} reads of dnsmasq, {resident_kib(agent)} KiB")
+    print(f"\n{COMMANDS} commands in {took:.1f} s, {told} reads of dnsmasq, {kit.resident_kib(agent)} KiB")
     assert told <= took + 2, "more than one reload a second"
-    assert took < 60 and resident_kib(agent) < 120 * 1024
+    assert took < 60 and kit.resident_kib(agent) < 120 * 1024
 
 
 def log_of_dnsmasq(router: Router) -> int:
@@ -99,7 +71,7 @@ def test_guests_that_change_share_reloads(served: Router) -> None:
     daemon = served.pid()
     begin = time.monotonic()
     moves = [host(number, mac_address=f"02:00:4c:03:00:{number:02x}") for number in range(20, 120)]
-    assert set(map(tuple, pushed(served, moves, 20, "move"))) == {(0, "")}
+    assert set(map(tuple, kit.pushed(served, moves, 20, "move"))) == {(0, "")}
     took = time.monotonic() - begin
     reads = log_of_dnsmasq(served) - before
     print(f"\n{reads} reloads in {took:.1f} s")
@@ -110,10 +82,10 @@ def test_guests_that_change_share_reloads(served: Router) -> None:
 def test_a_thousand_files_dropped_at_once(served: Router) -> None:
     named = [(f"drop.json.{number}", forwards(forward(20000 + number))) for number in range(1000)]
     begin = time.monotonic()
-    push(served, *named)
-    assert eventually(lambda: settled(served), 60)
+    kit.push(served, *named)
+    assert eventually(lambda: kit.settled(served), 60)
     took = time.monotonic() - begin
-    kept = listed(served, "processed")
+    kept = kit.listed(served, "processed")
     assert all(f"{name}.gz" in kept for name, _ in named)
     print(f"\n1000 files in {took:.1f} s")
     assert took < 30  # 5 on a machine that does nothing else
@@ -124,15 +96,15 @@ def test_memory_does_not_grow(served: Router) -> None:
     pair = [forwards(forward(21000)), forwards(forward(21000, revoke=True))]
     hosts = [host(60), host(60, mac_address="02:00:4c:03:00:60")]
     cycle: list[Document] = [*pair * 4, BROKEN, pair[0]]
-    number = outer_pid(served)
-    pushed(served, cycle * 450, 8, "warm")
-    before, files = resident_kib(number), len(os.listdir(f"/proc/{number}/fd"))
-    pushed(served, cycle * 300, 8, "more")
-    after = resident_kib(number)
+    number = kit.outer_pid(served)
+    kit.pushed(served, cycle * 450, 8, "warm")
+    before, files = kit.resident_kib(number), len(os.listdir(f"/proc/{number}/fd"))
+    kit.pushed(served, cycle * 300, 8, "more")
+    after = kit.resident_kib(number)
     print(f"\n{before} KiB, then {after} KiB")
     assert after - before < 1536, f"{before} KiB grew to {after}"
-    assert len(os.listdir(f"/proc/{number}/fd")) <= files and outer_pid(served) == number
-    assert len(listed(served, "processed")) <= 2000 and len(listed(served, "failed")) <= 500
+    assert len(os.listdir(f"/proc/{number}/fd")) <= files and kit.outer_pid(served) == number
+    assert len(kit.listed(served, "processed")) <= 2000 and len(kit.listed(served, "failed")) <= 500
     served.send(*hosts)
 
 
@@ -146,7 +118,7 @@ def test_callers_that_leave_and_callers_that_stay_silent(served: Router) -> None
         " if n%2: s.close()\n"
         "print('up',flush=True); time.sleep(60)\n"
     )
-    agent, number = pid(served), outer_pid(served)
+    agent, number = kit.pid(served), kit.outer_pid(served)
     files = len(os.listdir(f"/proc/{number}/fd"))
     process = served.lab.popen("router", ("python3", "-c", script), stdout=-1)
     try:
@@ -156,6 +128,6 @@ def test_callers_that_leave_and_callers_that_stay_silent(served: Router) -> None
     finally:
         process.kill()
         process.communicate()
-    assert eventually(lambda: len(os.listdir(f"/proc/{number}/fd")) <= files) and pid(served) == agent
-    assert "Traceback" not in log(served)
-    restart(served)
+    assert eventually(lambda: len(os.listdir(f"/proc/{number}/fd")) <= files) and kit.pid(served) == agent
+    assert "Traceback" not in kit.log(served)
+    kit.restart(served)

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from tests.agent.kit import address, forward, forwards, host, pid, start, stop
-from tests.agent.test_storm import pushed
+from tests.agent import kit
+from tests.agent.commands import address, forward, forwards, host
 from tests.system.commands import egress, ingress
 from tests.system.kit import Document, Router
 from tests.system.probes import Loop, knocking, serving
@@ -81,8 +81,8 @@ def test_nothing_is_lost_while_200_unrelated_commands_are_applied(served: Router
             forwards(forward(4000 + number, revoke=True)),
         ]  # fmt: skip
     with traffic(served):
-        assert set(pushed(served, documents[:100], 1, "one")) == {(0, "")}
-        assert set(pushed(served, documents[100:], 4, "four")) == {(0, "")}
+        assert set(kit.pushed(served, documents[:100], 1, "one")) == {(0, "")}
+        assert set(kit.pushed(served, documents[100:], 4, "four")) == {(0, "")}
 
 
 def test_nothing_is_lost_while_the_agent_is_stopped_killed_upgraded_and_started(served: Router) -> None:
@@ -90,15 +90,15 @@ def test_nothing_is_lost_while_the_agent_is_stopped_killed_upgraded_and_started(
     opened(served)
     generation, daemon = served.generation(), served.pid()
     with traffic(served):
-        stop(served)
-        assert start(served).returncode == 0
-        stop(served, "KILL")
-        assert start(served).returncode == 0
+        kit.stop(served)
+        assert kit.start(served).returncode == 0
+        kit.stop(served, "KILL")
+        assert kit.start(served).returncode == 0
         parts = [f"{CHECKOUT}/{part}" for part in ("vrouter", "databags", "templates")]
         served.sh("router", "install", "-d", "/tmp/new")
         served.sh("router", "cp", "-r", *parts, "/tmp/new")
-        stop(served)
+        kit.stop(served)
         new = ("env", "PYTHONPATH=/tmp/new", sys.executable, "-m", "vrouter", "agent", "--background")
         assert served.run(*new).returncode == 0
-        assert "/tmp/new" in served.sh("router", "cat", f"/proc/{pid(served)}/environ")
-    assert (served.generation(), served.pid()) == (generation, daemon) and pid(served)
+        assert "/tmp/new" in served.sh("router", "cat", f"/proc/{kit.pid(served)}/environ")
+    assert (served.generation(), served.pid()) == (generation, daemon) and kit.pid(served)

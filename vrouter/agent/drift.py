@@ -6,6 +6,7 @@ import os
 import selectors
 import sys
 import time
+from contextlib import suppress
 
 from vrouter.answers import changes_text
 from vrouter.errors import VrouterError
@@ -136,5 +137,6 @@ class Drift:
 
 
 def log(text: str) -> None:
-    """To the service's journal."""
-    print(text, file=sys.stderr, flush=True)
+    """To the service's journal; where that takes nothing any more, work goes on."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)

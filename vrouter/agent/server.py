@@ -14,6 +14,7 @@ import signal
 import socket
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 
@@ -107,17 +108,11 @@ class Agent:
         """Finish what a process that died had claimed, then take what waits."""
         for claimed in self._intake.left_over():
             self._waiting[claimed.name] = claimed
-        if self._intake.boot_waits():
-            self._take(BOOT)
+        self._found([BOOT])
         if self._settings.watch:
-            self._scan()
+            self._found(self._intake.waiting(_SETTLED_FILE_S))
             self._scan_at = time.monotonic() + _SETTLED_FILE_S  # for those that are too young now
         self._work(hold=False)
-
-    def _scan(self) -> None:
-        self._scan_at = None
-        for name in self._intake.waiting(_SETTLED_FILE_S):
-            self._take(name)
 
     def _listen(self) -> None:
         path = Path(self._settings.run_dir, SOCKET)
@@ -150,7 +145,8 @@ class Agent:
                 self._read(key)
             events = self._selector.select(0) if len(self._waiting) < _MOST_TOGETHER else []
         if self._scan_at and time.monotonic() >= self._scan_at:
-            self._scan()
+            self._scan_at = None
+            self._found(self._intake.waiting(_SETTLED_FILE_S))
         if self._waiting or (self._held and time.monotonic() >= self._router.rests_until()):
             self._work(hold=True)
         elif self._drift and look_at and time.monotonic() >= look_at:
@@ -172,9 +168,7 @@ class Agent:
             self._signals.recv(64)
         elif key.data == "cache":
             for directory, name in self._cache.events():
-                for each in [name] if directory else self._intake.waiting(0):
-                    if is_command(each):
-                        self._take(each)
+                self._found([name] if directory else self._intake.waiting(0))
         elif self._drift and key.data in KINDS:
             self._drift.hear(key)
 
@@ -221,9 +215,9 @@ class Agent:
             _reply(caller, (1, str(error)))
 
     def _asked(self, caller: socket.socket, name: str, keep: bool) -> None:
-        if self._intake.boot_waits() and name != BOOT:
-            self._take(BOOT)
         try:
+            if name != BOOT:
+                self._take(BOOT)
             self._take(name, keep)
         except VrouterError as error:
             _reply(caller, (1, f"update_config: {error}"))
@@ -239,6 +233,14 @@ class Agent:
             self._flush()
             self._intake.forget(name)
         _reply(caller, said)
+
+    def _found(self, names: Iterable[str]) -> None:
+        """Files that lie in the cache; those that cannot be taken stay there."""
+        for name in filter(is_command, names):
+            try:
+                self._take(name)
+            except VrouterError as error:
+                log(str(error))
 
     def _take(self, name: str, keep: bool = True) -> None:
         if self._intake.is_pushed_again(name):

@@ -17,6 +17,7 @@ from vrouter.errors import HostError
 
 _COUNT = Path("/proc/sys/net/netfilter/nf_conntrack_count")
 _NAMES = {6: "tcp", 17: "udp"}
+_NUMBERS = {name: number for number, name in _NAMES.items()}
 
 
 class Conntrack:
@@ -26,7 +27,7 @@ class Conntrack:
         self._socket: NFCTSocket | None = None
 
     def end(self, ending: Ending) -> int:
-        """Delete what the ending names; how many. The kernel filters by address, so others cost nothing."""
+        """Delete what the ending names; how many. The kernel filters, so others cost little."""
         if not ending or _COUNT.read_text() == "0\n":
             return 0
         self._socket = socket = self._socket or NFCTSocket()
@@ -47,8 +48,9 @@ class Conntrack:
 
 
 def _candidates(socket: NFCTSocket, ending: Ending) -> Iterator[Any]:
-    for public in sorted(ending.publics):
-        yield from socket.dump(tuple_orig=NFCTAttrTuple(daddr=str(public)))
+    for public, protocol, port in sorted(ending.inward):
+        narrow = {"proto": _NUMBERS[protocol], "dport": port} if protocol in _NUMBERS else {}
+        yield from socket.dump(tuple_orig=NFCTAttrTuple(daddr=str(public), **narrow))
     for public in sorted(ending.outward):  # apart, because the kernel walks its whole table for each
         yield from socket.dump(tuple_reply=NFCTAttrTuple(daddr=str(public)))
 
