@@ -57,6 +57,17 @@ def test_the_watcher_takes_commands_and_nothing_else(shared: Router) -> None:
     assert any(name.startswith("forwarding_rules.json.") for name in kit.listed(shared, "processed"))
 
 
+def test_a_file_that_cannot_be_taken_stays_and_stops_nobody(served: Router) -> None:
+    """A name that leaves no room for its archived copy's; neither now nor at the next start."""
+    name, agent = f"{'x' * 201}.json", kit.pid(served)
+    kit.push(served, (name, forwards(forward(1061))), ("next.json.1", forwards(forward(1062))))
+    assert eventually(lambda: 1062 in kit.ports(served))
+    assert name in kit.listed(served) and kit.pid(served) == agent and "is longer than" in kit.log(served)
+    assert "is longer than" in served.run(kit.UPDATE, name).stderr
+    kit.restart(served)
+    assert said(served.update_config(forwards(forward(1063)))) == (0, "", "") and 1061 not in kit.ports(served)
+
+
 def test_a_file_that_is_still_being_written_is_left_alone(shared: Router) -> None:
     script = (
         "import sys,time\n"

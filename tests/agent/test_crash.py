@@ -84,6 +84,22 @@ def test_a_caller_whose_agent_dies_gets_the_right_answer(
     assert shared.state() == reference.state()
 
 
+@pytest.mark.parametrize("point", DIES_AT)
+def test_a_command_that_is_not_to_be_kept_leaves_no_copy(
+    shared: Router, reference: Router, point: str, number: int
+) -> None:
+    """Also where the watcher had taken it before the caller said so."""
+    kit.restart(shared, fault=point)
+    name, document = f"gone.json.{number}", forwards(forward(24000 + number))
+    done = shared.update_config(document, name, "false")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    kit.restart(shared)
+    assert 24000 + number in kit.ports(shared)
+    left = [kept for place in ("", "claimed", "processed", "failed") for kept in kit.listed(shared, place)]
+    assert not [kept for kept in left if kept.startswith("gone.json")]
+    given(reference, [(name, document)])
+
+
 @pytest.mark.parametrize("point", AT_START)
 def test_an_agent_that_dies_while_it_repairs_is_followed_by_one_that_does(served: Router, point: str) -> None:
     before = served.state()
