@@ -37,15 +37,14 @@ def pid(router: Router) -> int:
     return int(found[0]) if found else 0
 
 
-def outer_pid(router: Router) -> int:
-    """The agent's process as the machine counts."""
-    inner, box = pid(router), router.lab.pid("router")
-    children = subprocess.run(["pgrep", "-P", str(box)], capture_output=True, text=True, check=True).stdout.split()
-    for child in children:
-        with open(f"/proc/{child}/status") as status:
-            if next(line for line in status if line.startswith("NSpid:")).split()[-1] == str(inner):
-                return int(child)
-    raise AssertionError("no agent runs")
+def outer_pid(router: Router, program: str = "") -> int:
+    """A process of the router as the machine counts: the agent, or the only one of a program."""
+    inner, box = router.pid(program) if program else pid(router), router.lab.pid("router")
+    for child in Path(f"/proc/{box}/task/{box}/children").read_text().split():
+        status = Path(f"/proc/{child}/status").read_text()
+        if status.partition("NSpid:")[2].splitlines()[0].split()[-1] == str(inner):
+            return int(child)
+    raise AssertionError(f"no {program or 'agent'} runs")
 
 
 def ended(router: Router) -> bool:

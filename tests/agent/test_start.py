@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 
 from tests.agent import kit
 from tests.agent.commands import forward, forwards, host
@@ -12,7 +11,7 @@ from tests.system.kit import Document, Router, canonical
 from tests.system.test_su import reboot
 
 FORWARDS, GUESTS = 10_000, 1_000
-BOOT_S = 20.0  # 2 on two cores that do nothing else (design 3); here other tests run as well
+BOOT_S = 2.0  # design 3
 RESIDENT_KIB = 120 * 1024
 
 
@@ -43,20 +42,21 @@ def fingerprint(router: Router) -> tuple[list[str], ...]:
 
 
 def test_a_large_router(served: Router) -> None:
+    """Boot is held to its budget by what it costs, not by what else the machine does meanwhile."""
     assert set(kit.pushed(served, large(), 8, "large")) == {(0, "")}
     kit.restart(served)
     held = (served.generation(), served.pid(), fingerprint(served))
-    begin = time.monotonic()
     kit.restart(served)
-    again = time.monotonic() - begin
     assert (served.generation(), served.pid(), fingerprint(served)) == held, "a start on its own state changes nothing"
+    again = kit.cpu_s(kit.outer_pid(served))
     kit.stop(served)
     reboot(served)
     begin = time.monotonic()
     assert kit.start(served).returncode == 0, kit.log(served)
-    empty = time.monotonic() - begin
+    took = time.monotonic() - begin
+    agent, daemon = kit.cpu_s(kit.outer_pid(served)), kit.cpu_s(kit.outer_pid(served, "dnsmasq"))
     assert fingerprint(served) == held[2]
-    status = Path(f"/proc/{kit.outer_pid(served)}/status").read_text().splitlines()
-    resident = int(next(line for line in status if line.startswith("VmRSS:")).split()[1])
-    print(f"\nstop and start {again:.2f} s, start on an empty kernel {empty:.2f} s, {resident} KiB")
-    assert empty < BOOT_S and again < BOOT_S and resident < RESIDENT_KIB
+    resident = kit.resident_kib(kit.outer_pid(served))
+    print(f"\non its own state {again:.2f} s of a processor; on an empty kernel {agent:.2f} s, dnsmasq {daemon:.2f} s")
+    print(f"{took:.2f} s by the clock; {resident} KiB")
+    assert agent + daemon < BOOT_S and again < BOOT_S and resident < RESIDENT_KIB
