@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.agent import kit
-from tests.agent.commands import address, forward, forwards, host
+from tests.agent.commands import BROKEN, address, forward, forwards, host
 from tests.system.commands import boot, ips, public
 from tests.system.kit import Document, Router, eventually, example
 
@@ -84,6 +84,35 @@ def test_a_full_disk(served: Router, reference: Router, directory: str) -> None:
     assert served.state() == reference.state()
 
 
+@pytest.mark.parametrize("directory", ["/run/vrouter", "/var/log"])
+def test_a_full_disk_of_the_agent_itself(served: Router, reference: Router, directory: str) -> None:
+    """Where its socket, its locks and its daemons' pids lie; where it and dnsmasq write what happens."""
+    kit.stop(served)
+    script = f"mkdir /tmp/held && cp -a /run/vrouter/units /tmp/held && mount -t tmpfs -o size=256k tmpfs {directory}"
+    served.sh("router", "sh", "-c", script)
+    if directory == "/run/vrouter":
+        served.sh("router", "cp", "-a", "/tmp/held/units", directory)
+    assert kit.start(served).returncode == 0
+    agent, daemon, refused = kit.pid(served), served.pid(), 0
+    served.sh("router", "sh", "-c", f"cat /dev/zero > {directory}/.fill 2>/dev/null || true")
+    for document in (BROKEN, *COMMANDS):
+        done = served.update_config(document)
+        assert "Traceback" not in done.stderr and kit.pid(served) == agent
+        if document is BROKEN:
+            assert done.returncode == 1 and "'tpc' is not" in done.stderr
+        elif done.returncode:
+            refused += 1
+            assert "No space left on device" in done.stderr and served.lease("guest1")
+            served.sh("router", "rm", f"{directory}/.fill")
+            assert served.update_config(document).returncode == 0
+            served.sh("router", "sh", "-c", f"cat /dev/zero > {directory}/.fill 2>/dev/null || true")
+    assert refused or directory == "/var/log"
+    served.sh("router", "rm", "-f", f"{directory}/.fill")
+    kit.restart(served)
+    reference.send(*COMMANDS)
+    assert served.state() == reference.state() and served.pid() and daemon
+
+
 @pytest.fixture
 def fussy(served: Router) -> Router:
     """A router whose dnsmasq does as /tmp/mode says."""
@@ -120,6 +149,80 @@ def test_a_daemon_that_does_not_answer(served: Router) -> None:
     assert time.monotonic() - begin < 5
     assert served.pid() != daemon and served.lease("guest1")
     assert served.dig("guest1", "vm52.tenant1.example.com", "@10.1.1.1") == ["10.1.1.52"]
+
+
+RELOAD = """
+import os, signal
+from vrouter.host.units import Units
+
+def reload(self, name):
+    os.kill(self.pid(name), signal.{})
+
+Units.reload, Units.is_stopped = reload, lambda self, name: False
+"""
+"""Instead of reading anew the daemon dies, or does not come back; that somebody stopped it is not to be seen."""
+
+
+@pytest.mark.parametrize(("signal", "limit_s"), [("SIGKILL", 10), ("SIGSTOP", 15)])
+def test_a_daemon_that_fails_while_it_reads_anew(served: Router, embedded: Router, signal: str, limit_s: float) -> None:
+    """Another takes its place, and those that wait meanwhile are answered within seconds.
+
+    A daemon that hangs is given five before it counts as dead."""
+    served.send(*(host(number) for number in range(53, 57)))
+    kit.restart(served, launcher=RELOAD.format(signal))
+    daemon = served.pid()
+    moves = [host(number, mac_address=f"02:00:4c:03:00:{number:02x}") for number in range(53, 57)]
+    others = [forwards(forward(port)) for port in range(3051, 3071)]
+    begin = time.monotonic()
+    answers = kit.pushed(served, [moves[0], *others[:10], *moves[1:], *others[10:]], 24, "waiting")
+    took = time.monotonic() - begin
+    assert set(answers) == {(0, "")} and took < limit_s, f"{took:.1f} s"
+    assert served.pid() != daemon and served.lease("guest1")
+    assert served.dig("guest1", "vm53.tenant1.example.com", "@10.1.1.1") == ["10.1.1.53"]
+    embedded.send(*(host(number) for number in range(53, 57)), *moves, *others)
+    assert served.state() == embedded.state()
+
+
+POWERLESS = """
+import ctypes
+from vrouter.host.nft import Nft
+
+def effective(bits):
+    libc = ctypes.CDLL(None, use_errno=True)
+    head, data = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    assert libc.capget(head, data) == 0
+    before, data[0] = data[0], data[0] & ~(1 << 12) if bits is None else bits
+    assert libc.capset(head, data) == 0
+    return before
+
+def run(self, command, flags, right=Nft._run):
+    if '3081' not in command:
+        return right(self, command, flags)
+    held = effective(None)
+    try:
+        return right(self, command, flags)
+    finally:
+        effective(held)
+
+Nft._run = run
+"""
+"""A transaction that names a certain port is sent without CAP_NET_ADMIN (capabilities(7)): the kernel refuses it."""
+
+
+def test_a_transaction_that_the_kernel_refuses_among_others(served: Router, embedded: Router) -> None:
+    kit.restart(served, launcher=POWERLESS)
+    before, agent = served.state(), kit.pid(served)
+    done = served.update_config(forwards(forward(3080), forward(3081), forward(3082)))
+    assert done.returncode == 1 and "cannot change the packet policy" in done.stderr
+    assert "Operation not permitted" in done.stderr and served.state() == before
+    good = [forwards(forward(port)) for port in range(3083, 3093)] + [host(57), address(57)]
+    documents = [*good[:6], forwards(forward(3081)), *good[6:]]
+    answers = kit.pushed(served, documents, len(documents), "refusing")
+    assert [status for status, _ in answers] == [int(document not in good) for document in documents]
+    kit.push(served, *((f"f.json.{number}", document) for number, document in enumerate(documents)))
+    assert eventually(lambda: kit.settled(served)) and "f.json.6" in kit.listed(served, "failed")
+    embedded.send(*good)
+    assert served.state() == embedded.state() and kit.pid(served) == agent
 
 
 def test_a_kernel_that_refuses_the_transaction(idle: Router) -> None:

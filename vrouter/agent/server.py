@@ -37,7 +37,7 @@ from vrouter.pipeline import Router
 _REMEMBERED = 4096  # answers kept for callers that come after the watcher
 _MOST_TOGETHER = 512
 _LARGEST_REQUEST = 128 * 1024 * 1024  # an operator's files, escaped
-_READ = 1 << 20
+_READ = 1 << 16
 _FLUSH_S = 0.8  # a bag that was deferred is written within a second (design 3)
 _SETTLED_FILE_S = 1.0  # a file that lies in the cache at start and is not being written any more
 

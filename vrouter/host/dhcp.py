@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Callable
 from ipaddress import IPv4Address
 
 _RELEASE = b"\x35\x01\x07"  # option 53, DHCPRELEASE (RFC 2132, section 9.6)
@@ -25,13 +26,16 @@ def release(server: IPv4Address, address: IPv4Address, mac: str) -> None:
         udp.sendto(head + body + options, (str(server), 67))
 
 
-def awake(server: IPv4Address, limit_s: float) -> bool:
-    """Whether the daemon answers DNS within the time. It reads changed files before it takes a packet, so two answers
-    one after the other also mean that all files written before have been read."""
+def awake(server: IPv4Address, limit_s: float, alive: Callable[[], bool]) -> bool:
+    """Whether the daemon answers DNS within the time, as long as it is alive. It reads changed files before it takes a
+    packet, so two answers one after the other also mean that all files written before have been read."""
     end = time.monotonic() + limit_s
     answers = 0
     while answers < 2 and time.monotonic() < end:
-        answers += _answers(server)
+        if _answers(server):
+            answers += 1
+        elif not alive():
+            break
     return answers == 2
 
 

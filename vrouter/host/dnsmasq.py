@@ -86,11 +86,15 @@ class Dnsmasq:
     def _wake(self, unit: Unit) -> None:
         """A daemon that hangs is as good as a dead one: it is started anew, once."""
         server = unit.serves[0].ip
-        if not self._units.is_stopped(unit.name) and (not unit.dns or dhcp.awake(server, _HANGS_S)):
+
+        def alive() -> bool:
+            return self._units.pid(unit.name) is not None
+
+        if not self._units.is_stopped(unit.name) and (not unit.dns or dhcp.awake(server, _HANGS_S, alive)):
             return
         self._units.kill(unit.name)
         self._start(unit)
-        if unit.dns and not dhcp.awake(server, _STARTS_S):
+        if unit.dns and not dhcp.awake(server, _STARTS_S, alive):
             raise HostError(f"{unit.name} does not answer DNS on {server}")
 
     def _forget(self, plan: Plan) -> None:

@@ -19,7 +19,7 @@ _HEADER = struct.Struct("=IHHIIBBH")  # nlmsghdr, nfgenmsg
 _ATTRIBUTE = struct.Struct("=HH")
 _IPV4, _FIRST = 2, 1  # NFPROTO_IPV4; the attribute that names the table comes first in every message but NEWGEN
 _OURS = TABLE.encode() + b"\0"
-_BUFFER, _QUEUE = 1 << 20, 16 << 20
+_BUFFER, _QUEUE = 1 << 16, 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
