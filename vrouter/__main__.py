@@ -113,8 +113,10 @@ def agent(background: bool) -> int:
 
         start_in_background(settings)
     else:
+        from vrouter.agent.memory import returned
         from vrouter.agent.server import Agent
 
+        returned()
         Agent(settings).run()
     return 0
 

@@ -9,40 +9,167 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import time
 import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.agent import kit
 from tests.bench import documents
 from tests.bench.plot import svg
 from tests.system.kit import ISOLATED, Router, example
 from vrouter.lab.lab import Lab
 
 OUT = Path("build")
-BUDGET_MS = {"agent": 15.0, "update_config": 60.0, "repeat": 5.0}  # design 3
+BUDGET_MS = {"agent": 15.0, "update_config": 60.0, "repeat": 5.0, "update_config repeat": 40.0}  # design 3
+FLUSHED_S = 1.0  # what was deferred is on disk, and counted
+_LARGE = 2000
+_DOCUMENTS = "/root/bench.json"
+_AGENT = (
+    "import json,socket\n"
+    "answers=[]\n"
+    f"for i,text in enumerate(json.load(open('{_DOCUMENTS}'))):\n"
+    " s=socket.socket(socket.AF_UNIX); s.connect('/run/vrouter/agent.sock')\n"
+    " s.sendall(b'apply\\0'+json.dumps({'files':[['bench.json',text]]}).encode()+b'\\n')\n"
+    " answer=b''.join(iter(lambda: s.recv(65536), b''))\n"
+    " answers.append(json.loads(answer.partition(b'\\n')[2])['files'][0]); assert not answers[-1]['refused']\n"
+    "print(json.dumps(answers))\n"
+)
+_ASKED = (
+    "import json,os,socket\n"
+    f"for i,text in enumerate(json.load(open('{_DOCUMENTS}'))):\n"
+    " name='asked.json.%d.%d'%(os.getpid(),i)\n"
+    " open('/var/cache/cloud/'+name,'w').write(text)\n"
+    " s=socket.socket(socket.AF_UNIX); s.connect('/run/vrouter/agent.sock')\n"
+    " s.sendall(b'update_config\\0'+name.encode()+b'\\0keep\\n'); assert s.recv(65536)==b'0\\n'\n"
+)
 _CLIENT = (
-    "import json,os,subprocess,sys,time\n"
-    "took=[]\n"
-    "for i,text in enumerate(json.load(open('/root/bench.json'))):\n"
+    "import json,os,subprocess,time\n"
+    "answers=[]\n"
+    f"for i,text in enumerate(json.load(open('{_DOCUMENTS}'))):\n"
     " name='bench.json.%d.%d'%(os.getpid(),i)\n"
     " open('/var/cache/cloud/'+name,'w').write(text)\n"
     " begin=time.perf_counter(); done=subprocess.run(['/opt/cloud/bin/update_config.py',name])\n"
-    " took.append((time.perf_counter()-begin)*1000); assert done.returncode==0\n"
-    "print(json.dumps(took))\n"
+    " answers.append({'elapsed_ms':(time.perf_counter()-begin)*1000,'stages_ms':{}}); assert done.returncode==0\n"
+    "print(json.dumps(answers))\n"
 )
+Documents = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One operation at one size: milliseconds, median and 99th percentile; the median of each stage."""
+    """One operation at one size. Milliseconds by the clock, median and 99th percentile, and the median of each stage;
+    milliseconds that the agent had a processor, everything it did for it counted; the agent's memory afterwards."""
 
     what: str
+    of: str
     size: int
     median_ms: float
     p99_ms: float
+    cpu_ms: float
+    resident_kib: int
     budget_ms: float
     stages_ms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One router, and how much of what is configured on it."""
+
+    router: Router
+    of: str
+    size: int
+
+    def agent(self, what: str, commands: Documents, budget_ms: float = BUDGET_MS["agent"]) -> Figure:
+        """Agent side: from a command's bytes to its answer, one command after the other. Half of them are asked for
+        with their times, half as update_config does, to see what they cost."""
+        answers = json.loads(self._ran(_AGENT, commands[::2])[0])
+        return self._figure(what, answers, self._ran(_ASKED, commands[1::2])[1], budget_ms)
+
+    def client(self, what: str, commands: Documents, budget_ms: float) -> Figure:
+        """Through update_config, its process' start included."""
+        said, cpu_ms = self._ran(_CLIENT, commands)
+        return self._figure(f"update_config: {what}", json.loads(said), cpu_ms, budget_ms)
+
+    def _ran(self, script: str, commands: Documents) -> tuple[str, float]:
+        """What a script says of commands, and milliseconds of the agent for each."""
+        texts = json.dumps([json.dumps(command) for command in commands])
+        self.router.lab.put("router", _DOCUMENTS, texts.encode())
+        process = kit.outer_pid(self.router)
+        begin_s = kit.cpu_s(process)
+        said = self.router.sh("router", "python3", "-c", script, limit_s=300)
+        if self.size > _LARGE:
+            time.sleep(FLUSHED_S)
+        return said, (kit.cpu_s(process) - begin_s) * 1000 / len(commands)
+
+    def _figure(self, what: str, answers: Documents, cpu_ms: float, budget_ms: float) -> Figure:
+        took = sorted(answer["elapsed_ms"] for answer in answers)
+        stages = {
+            name: statistics.median(answer["stages_ms"].get(name, 0.0) for answer in answers)
+            for name in answers[0]["stages_ms"]
+        }
+        p99 = took[min(len(took) - 1, int(len(took) * 0.99))]
+        resident = kit.resident_kib(kit.outer_pid(self.router))
+        return Figure(what, self.of, self.size, statistics.median(took), p99, cpu_ms, resident, budget_ms, stages)
+
+
+def forwards(bench: Bench, runs: int) -> Iterator[Figure]:
+    """Every operation on a router with so many forwards, and as many rules and hosts up to a bound."""
+    size = bench.size
+    bench.router.send(documents.forwards(range(size)), documents.rules(range(min(size, 10_000))))
+    with_hosts(bench.router, min(size, 1000))
+    more = range(size + 100, size + 100 + runs)
+    again = [documents.forwards([1])] * runs
+    yield bench.agent("one more forward", [documents.forwards([n]) for n in more])
+    yield bench.agent("one less forward", [documents.forwards([n], revoke=True) for n in more])
+    yield bench.agent("the same forward again", again, BUDGET_MS["repeat"])
+    yield bench.agent("one more firewall rule", [documents.rules([n]) for n in more])
+    yield bench.agent("one less firewall rule", [documents.rules([n], revoked=True) for n in more])
+    yield bench.agent("one more rule with a source", [documents.rules([n], source="203.0.113.0/24") for n in more])
+    yield bench.client("one more forward", [documents.forwards([n]) for n in more], BUDGET_MS["update_config"])
+    yield bench.client("the same again", again, BUDGET_MS["update_config repeat"])
+
+
+def with_hosts(router: Router, count: int) -> None:
+    """Configure so many guests."""
+    answers = kit.pushed(router, [documents.host(number) for number in range(count)], 8, "hosts")
+    assert set(answers) <= {(0, "")}
+
+
+def hosts(bench: Bench, runs: int) -> Iterator[Figure]:
+    """One more and one less beside so many guests."""
+    with_hosts(bench.router, bench.size)
+    more = range(2000, 2000 + runs)
+    yield bench.agent("one more host", [documents.host(n) for n in more])
+    yield bench.agent("one less host", [documents.host(n, remove=True) for n in more])
+
+
+def addresses(bench: Bench, runs: int) -> Iterator[Figure]:
+    """One more and one less beside so many addresses."""
+    bench.router.send(documents.addresses(range(bench.size)))
+    more = range(2000, 2000 + runs)
+    yield bench.agent("one more address", [documents.addresses([n]) for n in more])
+    yield bench.agent("one less address", [documents.addresses([n], add=False) for n in more])
+
+
+SERIES: tuple[tuple[Callable[[Bench, int], Iterator[Figure]], tuple[int, ...], tuple[int, ...]], ...] = (
+    (forwards, (10, 1000), (10, 100, 1000, 10_000, 50_000)),
+    (hosts, (10, 1000), (10, 100, 1000)),
+    (addresses, (10, 1000), (10, 100, 1000)),
+)
+"""What is measured, at which sizes in the quick form, and in the whole one."""
+
+
+@contextmanager
+def routing() -> Iterator[Router]:
+    """A router with its agent and the isolated example."""
+    with Lab.up("isolated", f"bench{uuid.uuid4().hex[:8]}") as lab:
+        router = Router(lab)
+        router.send(*(example(f"isolated/{path.stem}") for path in ISOLATED))
+        yield router
 
 
 def main() -> None:
@@ -50,90 +177,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two sizes, fewer runs: under a minute")
     quick = parser.parse_args().quick
-    sizes, runs = ((10, 1000), 10) if quick else ((10, 100, 1000, 10_000, 50_000), 40)
     figures: list[Figure] = []
-    resident: dict[int, int] = {}
-    print(f"{'operation':32} {'size':>6} {'median':>9} {'p99':>9} {'budget':>7}   stages (median ms)")
-    for size in sizes:
-        with Lab.up("isolated", f"bench{uuid.uuid4().hex[:8]}") as lab:
-            router = Router(lab)
-            router.send(*(example(f"isolated/{path.stem}") for path in ISOLATED))
-            router.send(documents.forwards(range(size)))
-            router.send(documents.rules(range(min(size, 10_000))))
-            router.send(*(documents.host(number) for number in range(min(size, 1000))))
-            for figure in measured(router, size, runs):
-                figures.append(figure)
-                show(figure)
-            resident[size] = resident_kib(router)
-            print(f"{'resident memory of the agent':32} {size:>6} {resident[size] / 1024:>6.0f} MiB")
+    print(
+        f"{'operation':36} {'beside':>16} {'median':>9} {'p99':>9} {'budget':>7} {'CPU':>8} {'memory':>8}   stages (ms)"
+    )
+    for series, few, all_of_them in SERIES:
+        for size in few if quick else all_of_them:
+            with routing() as router:
+                for figure in series(Bench(router, series.__name__, size), 20 if quick else 80):
+                    figures.append(figure)
+                    show(figure)
     OUT.mkdir(exist_ok=True)
-    report = {"figures": [asdict(figure) for figure in figures], "resident_kib": resident}
-    (OUT / "bench.json").write_text(json.dumps(report, indent=2))
-    names = sorted({figure.what for figure in figures})
-    lines = {name: [(figure.size, figure.median_ms) for figure in figures if figure.what == name] for name in names}
-    (OUT / "bench.svg").write_text(svg("milliseconds of one change, by number of forwards configured", lines))
+    (OUT / "bench.json").write_text(json.dumps({"figures": [asdict(figure) for figure in figures]}, indent=2))
+    (OUT / "bench.svg").write_text(svg("milliseconds of one change, by how many are configured", lines(figures)))
     print(f"written: {OUT / 'bench.json'}, {OUT / 'bench.svg'}")
 
 
-def measured(router: Router, size: int, runs: int) -> list[Figure]:
-    """Every operation at one size."""
-    more = range(size + 100, size + 100 + runs)
-    hosts = range(2000, 2000 + runs)
-    plain = BUDGET_MS["agent"]
-    return [
-        agent(router, "one more forward", size, plain, [documents.forwards([n]) for n in more]),
-        agent(router, "one less forward", size, plain, [documents.forwards([n], revoke=True) for n in more]),
-        agent(router, "the same forward again", size, BUDGET_MS["repeat"], [documents.forwards([1])] * runs),
-        agent(router, "one more firewall rule", size, plain, [documents.rules([n]) for n in more]),
-        agent(router, "one less firewall rule", size, plain, [documents.rules([n], revoked=True) for n in more]),
-        agent(router, "one more rule with a source", size, plain,
-              [documents.rules([n], source="203.0.113.0/24") for n in more]),
-        agent(router, "one more host", size, plain, [documents.host(n) for n in hosts]),
-        agent(router, "one less host", size, plain, [documents.host(n, remove=True) for n in hosts]),
-        agent(router, "one more address", size, plain, [documents.address(n) for n in range(runs)]),
-        agent(router, "one less address", size, plain, [documents.address(n, add=False) for n in range(runs)]),
-        client(router, "update_config: one more forward", size, BUDGET_MS["update_config"],
-               [documents.forwards([n]) for n in more]),
-        client(router, "update_config: the same again", size, 40.0, [documents.forwards([1])] * runs),
-    ]  # fmt: skip
-
-
-def agent(router: Router, what: str, size: int, budget_ms: float, commands: list[dict[str, Any]]) -> Figure:
-    """Agent side: from a command's bytes to its answer, one command after the other."""
-    files = [router.send(command)["files"][0] for command in commands]
-    names = files[0]["stages_ms"]
-    stages = {name: statistics.median(file["stages_ms"].get(name, 0.0) for file in files) for name in names}
-    return figure(what, size, budget_ms, [file["elapsed_ms"] for file in files], stages)
-
-
-def client(router: Router, what: str, size: int, budget_ms: float, commands: list[dict[str, Any]]) -> Figure:
-    """Through update_config, its process' start included."""
-    router.lab.put("router", "/root/bench.json", json.dumps([json.dumps(command) for command in commands]).encode())
-    return figure(what, size, budget_ms, json.loads(router.sh("router", "python3", "-c", _CLIENT, limit_s=120)), {})
-
-
-def figure(what: str, size: int, budget_ms: float, took: list[float], stages: dict[str, float]) -> Figure:
-    """The figures of some runs."""
-    took = sorted(took)
-    p99 = took[min(len(took) - 1, int(len(took) * 0.99))]
-    return Figure(what, size, statistics.median(took), p99, budget_ms, stages)
+def lines(figures: Iterable[Figure]) -> dict[str, list[tuple[float, float]]]:
+    """The medians of each operation, by size."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for figure in figures:
+        found.setdefault(figure.what, []).append((figure.size, figure.median_ms))
+    return found
 
 
 def show(figure: Figure) -> None:
     """One line of the table."""
     stages = " ".join(f"{stage} {took:.2f}" for stage, took in figure.stages_ms.items())
     print(
-        f"{figure.what:32} {figure.size:>6} {figure.median_ms:>6.1f} ms {figure.p99_ms:>6.1f} ms "
-        f"{figure.budget_ms:>4.0f} ms   {stages}",
+        f"{figure.what:36} {f'{figure.size} {figure.of}':>16} {figure.median_ms:>6.1f} ms {figure.p99_ms:>6.1f} ms "
+        f"{figure.budget_ms:>4.0f} ms {figure.cpu_ms:>5.1f} ms {figure.resident_kib / 1024:>4.0f} MiB   {stages}",
         flush=True,
     )
-
-
-def resident_kib(router: Router) -> int:
-    """Resident memory of the agent."""
-    pid = router.sh("router", "pgrep", "-of", "vrouter agent").strip()
-    status = router.sh("router", "cat", f"/proc/{pid}/status")
-    return int(status.partition("VmRSS:")[2].split()[0])
 
 
 if __name__ == "__main__":

@@ -50,15 +50,16 @@ def host(number: int, remove: bool = False) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def address(number: int, add: bool = True) -> dict[str, Any]:
-    """A further public address of the first range."""
+def addresses(numbers: Iterable[int], add: bool = True) -> dict[str, Any]:
+    """Further public addresses, of a wide range on the first public NIC."""
     return {
         "type": "ips",
         "ip_address": [
             {
-                "public_ip": f"192.0.2.{100 + number}", "source_nat": False, "add": add, "one_to_one_nat": False,
-                "first_i_p": False, "gateway": "192.0.2.1", "netmask": "255.255.255.0",
+                "public_ip": f"198.18.{1 + number // 250}.{number % 250 + 1}", "source_nat": False, "add": add,
+                "one_to_one_nat": False, "first_i_p": False, "gateway": "198.18.0.1", "netmask": "255.255.0.0",
                 "vif_mac_address": "1e:00:4c:00:00:02", "nic_dev_id": 2, "new_nic": False, "nw_type": "Public",
             }
+            for number in numbers
         ],
     }  # fmt: skip
