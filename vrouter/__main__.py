@@ -1,6 +1,7 @@
 """The command line `vrouter`: text for people, JSON for programs.
 
-Exit status: 0 done or nothing to change, 1 refused or failed, 2 changes (only `plan`), 64 usage.
+Exit status: 0 done or nothing to change, 1 refused or failed, 2 changes (`plan`) or something is wrong (`status`), 64
+usage.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from pathlib import Path
 
 import click
 
-from vrouter.agent.client import RUN_DIR, ask
 from vrouter.answers import Answer, answer_text, plain
+from vrouter.asking import request as _request
 from vrouter.errors import BagError, Fault, Refused, VrouterError
 from vrouter.lab.cli import lab
 from vrouter.settings import load_settings
+from vrouter.show.cli import completion, show, status
 
 FILES = click.argument("files", nargs=-1, required=True, type=click.Path())
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
@@ -30,7 +32,8 @@ def cli() -> None:
 
     \b
     Exit status: 0 done or nothing to change, 1 refused or failed,
-    2 there is something to change (only `plan`), 64 wrong usage.
+    2 there is something to change (`plan`) or wrong (`status`),
+    64 wrong usage.
     """
 
 
@@ -56,13 +59,26 @@ def validate_files(files: tuple[str, ...], as_json: bool) -> int:
 @cli.command()
 @FILES
 @JSON
-def plan(files: tuple[str, ...], as_json: bool) -> int:
+@click.option("--all", "every", is_flag=True, help="Every line, however many a file changes.")
+def plan(files: tuple[str, ...], as_json: bool, every: bool) -> int:
     """Show what applying command FILES, one after the other, would change; changes nothing.
 
+    \b
+    Exit status: 0 nothing to change, 2 changes, 1 refused.
     Example: vrouter plan forwarding_rules.json
+    JSON: changes [action, kind, name, before, after, origin], pending, and
+    files, each with file, type, refused, faults, changes (how many of the
+    list), diffs [path, diff], daemons [name, action, why], ends {rules,
+    connections, complete}, expected_ms. docs/show.md describes each.
     """
     found = _request("plan", _contents(files))
-    _print(found, as_json)
+    if as_json:
+        _print(found, as_json)
+    else:
+        from vrouter.show.plan_text import plan_text
+        from vrouter.show.terminal import screen
+
+        click.echo(plan_text(found, screen(), every))
     return _status(found) or (CHANGES if found["changes"] else 0)
 
 
@@ -119,21 +135,8 @@ def agent(background: bool) -> int:
     return 0
 
 
-cli.add_command(lab)
-
-
-def _request(verb: str, question: Answer) -> Answer:
-    """Of the agent; where none runs, of the pipeline in this process. The engine is imported only then."""
-    said = ask(os.environ.get("VROUTER_RUN_DIR", RUN_DIR), verb, json.dumps(question))
-    if said is None:
-        from vrouter.embedded import request
-
-        return request(verb, question)
-    status, text = said
-    if status:
-        raise VrouterError(text)
-    found: Answer = json.loads(text)
-    return found
+for command in (status, show, completion, lab):
+    cli.add_command(command)
 
 
 def _validated(name: str) -> Answer:

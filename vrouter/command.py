@@ -19,6 +19,8 @@ from vrouter.model.settings import Settings
 from vrouter.outcome import Job, Outcome, Registry
 from vrouter.pending import Pending
 from vrouter.pipeline import Router
+from vrouter.records import Recent
+from vrouter.show.answer import VERBS, shown, with_details
 
 REGISTRY = Registry(bags=BAGS, commands=COMMANDS, handlers=HANDLERS)
 
@@ -27,12 +29,13 @@ REGISTRY = Registry(bags=BAGS, commands=COMMANDS, handlers=HANDLERS)
 class Session:
     """One writer: the lock is held, what a dead run had claimed is finished, waiting boot arguments are taken (K10).
 
-    finished: what became of those, by the name of the file.
+    finished: what became of those, by the name of the file. recent: the memory of the agent, where it is one.
     """
 
     router: Router
     intake: Intake
     finished: Mapping[str, Outcome] = field(default_factory=dict)
+    recent: Recent | None = None
 
 
 @contextmanager
@@ -60,8 +63,11 @@ def session(settings: Settings, waiting: bool = True, asked: str = "") -> Iterat
 
 
 def answer(current: Session, verb: str, question: Answer) -> Answer:
-    """What `plan`, `apply` or `converge` comes to. question: `files`, pairs of name and content (bytes as Latin-1, None
-    where it cannot be read), or `dry_run`. Raises VrouterError."""
+    """What a verb comes to. question: `files`, pairs of name and content (bytes as Latin-1, None where it cannot be
+    read); or `dry_run` of `converge`; or what `show.answer` takes. Raises VrouterError."""
+    settings = current.router.settings
+    if verb in VERBS:
+        return shown(current.router, settings, verb, question, current.recent)
     if verb == "converge":
         return {
             "changes": current.router.converge(bool(question["dry_run"])).changes_tree(),
@@ -73,14 +79,15 @@ def answer(current: Session, verb: str, question: Answer) -> Answer:
     unreadable = [Outcome(name, faults=(Fault("", "", "cannot read it"),)) for name, text in files if text is None]
     if verb == "plan":
         planned, waiting = current.router.plan(readable)
-        return _outcomes([*planned, *unreadable], waiting)
-    outcomes = []
+        outcomes = [*planned, *unreadable]
+        return with_details(_outcomes(outcomes, waiting), outcomes, settings, current.recent is not None)
+    done: list[Outcome] = []
     for name, content in readable:
         try:
-            outcomes += current.router.run([Job(current.intake.copy_in(name, content))])
+            done += current.router.run([Job(current.intake.copy_in(name, content))])
         except VrouterError as error:
-            outcomes.append(Outcome(name, faults=(Fault("", "", str(error)),)))
-    return _outcomes([*outcomes, *unreadable], current.router.pending())
+            done.append(Outcome(name, faults=(Fault("", "", str(error)),)))
+    return _outcomes([*done, *unreadable], current.router.pending())
 
 
 def _outcomes(outcomes: Sequence[Outcome], pending: Sequence[Pending]) -> Answer:

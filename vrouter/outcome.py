@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from vrouter.connections import Ending
 from vrouter.contracts import Bag, Command, Handler
 from vrouter.errors import Fault, Refused, VrouterError
 from vrouter.intake import Claimed
@@ -33,7 +34,8 @@ class Job:
 class Outcome:
     """What became of one command. faults: empty when it is done. elapsed_s: from its batch's start to its answer.
 
-    stages_ms: milliseconds of each step that the batch went through together.
+    stages_ms: milliseconds of each step that the batch went through together. ends: the connections that a plan would
+    end; nothing where it was carried out.
     """
 
     file: str
@@ -42,6 +44,7 @@ class Outcome:
     faults: tuple[Fault, ...] = ()
     elapsed_s: float = 0.0
     stages_ms: Mapping[str, float] = field(default_factory=dict)
+    ends: Ending = field(default_factory=Ending)
 
 
 def faults_of(error: VrouterError) -> tuple[Fault, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vrouter.connections import ending
 from vrouter.errors import BagError, HostError, Refused, VrouterError
 from vrouter.faults import reached
 from vrouter.host.host import Host
@@ -22,6 +23,7 @@ from vrouter.outcome import Job, Outcome, Registry, faults_of
 from vrouter.pending import Pending, pending
 from vrouter.plan import Plan, diff
 from vrouter.validate import parse_document, validate
+from vrouter.view import View
 from vrouter.wanted import Wanted
 
 _POLICY = ("chain", "set", "map", "helper", "element")
@@ -44,6 +46,7 @@ class Router:
 
     def __init__(self, settings: Settings, registry: Registry, host: Host, defer: bool = False) -> None:
         """Read the bags and observe the machine. defer: as the keeper says. Raises BagError, HostError."""
+        self.settings = settings
         self._registry = registry
         self._host = host
         self.keeper = Keeper(settings, registry.bags, defer)
@@ -119,7 +122,8 @@ class Router:
                 )
                 continue
             decisions.append(decision)
-            outcomes.append(Outcome(name, decision.type, decision.plan))
+            ends = ending(decision.plan, self._wanted.resources)
+            outcomes.append(Outcome(name, decision.type, decision.plan, ends=ends))
             self._settled = True  # the first plan holds what has come apart before; the next ones go on from there
         waiting = self.pending()
         self._take_back(decisions)
@@ -129,6 +133,10 @@ class Router:
     def pending(self) -> tuple[Pending, ...]:
         """What is saved and waits for an address, a device or a subnet (design 4a)."""
         return tuple(pending(self._wanted.intents(), self._machine))
+
+    def view(self, drift: Plan) -> View:
+        """All that is asked for and wanted, for those who show it. drift: what differs from it now."""
+        return View(self._wanted.intents(), self._wanted.resources, self._machine, self.pending(), drift, self._bags)
 
     def knows_anything(self) -> bool:
         """Whether any bag holds an entry; a router that was told nothing is left as it is."""

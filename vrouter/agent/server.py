@@ -32,6 +32,8 @@ from vrouter.intake import BOOT, Intake, is_command
 from vrouter.model.settings import Settings
 from vrouter.outcome import Job
 from vrouter.pipeline import Router
+from vrouter.records import Recent
+from vrouter.show.answer import VERBS as LOOKS
 
 _REMEMBERED = 4096  # answers kept for callers that come after the watcher
 _MOST_TOGETHER = 512
@@ -58,6 +60,7 @@ class Agent:
         self._intake = Intake(settings)
         self._selector = selectors.DefaultSelector()
         self._answers: OrderedDict[str, tuple[int, str]] = OrderedDict()
+        self._recent = Recent()
         self._partial: dict[socket.socket, bytes] = {}
         self._batch = _Batch()
         self._stopping = False
@@ -192,7 +195,7 @@ class Agent:
         words = request.partition(b"\n")[0].decode(errors="replace").split("\0")
         if words[0] == "update_config" and len(words) == 3:
             self._asked(caller, words[1], keep=words[2] != "delete")
-        elif words[0] in ("plan", "apply", "converge") and len(words) == 2:
+        elif words[0] in ("plan", "apply", "converge", *LOOKS) and len(words) == 2:
             self._operator(caller, words[0], words[1])
         else:
             _reply(caller, (1, _NO_REQUEST))
@@ -203,8 +206,8 @@ class Agent:
         try:
             if self._drift:
                 self._drift.agree()
-            found = answer(Session(self._router, self._intake), verb, _question(verb, question))
-            if self._drift and verb != "plan":
+            found = answer(Session(self._router, self._intake, recent=self._recent), verb, _question(verb, question))
+            if self._drift and verb in ("apply", "converge"):
                 self._drift.step()
                 self._drift.watch_daemons()
             _reply(caller, (0, json.dumps(found)))
@@ -250,6 +253,7 @@ class Agent:
         if not self._router.keeper.unsaved():
             self._flush_at = time.monotonic() + _FLUSH_S
         for outcome in self._router.run(list(batch.jobs.values())):
+            self._recent.add(outcome)
             said = (1, file_text(outcome_json(outcome))) if outcome.faults else (0, "")
             self._answers[outcome.file] = said
             self._answers.move_to_end(outcome.file)
@@ -278,6 +282,8 @@ def _question(verb: str, text: str) -> Answer:
     """What an operator asks, as `answer` takes it. Raises VrouterError for anything else."""
     try:
         asked = json.loads(text)
+        if verb in LOOKS:
+            return dict(asked)
         if verb == "converge":
             return {"dry_run": bool(asked["dry_run"])}
         for _, content in asked["files"]:
