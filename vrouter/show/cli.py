@@ -148,8 +148,9 @@ def _shower(name: str) -> Callable[..., int]:
             from vrouter.show.terminal import screen
 
             found = look("show", question, alone=name == "connections" and limit > _MOST_OF_AGENT)
+            total = len(found["rows"])
             found["rows"] = chosen(found["rows"], find, wrong)
-            return _json(found, watch) if as_json else table_text(tables[name], found, screen()), 0
+            return _json(found, watch) if as_json else table_text(tables[name], found, screen(), total), 0
 
         return _printed(once, watch)
 

@@ -27,11 +27,17 @@ class Doors:
 
     def open_to(self, public_ip: IPv4Address, protocol: str, ports: tuple[int, int]) -> list[str]:
         """Sources of the rules that let in to any of the ports."""
-        if ports[0] == ports[1]:
-            near = [*self._of_port.get((public_ip, protocol, ports[0]), ()), *self._wide.get(public_ip, ())]
-        else:
-            near = self._all.get(public_ip, [])
+        near = self._near(public_ip, protocol, ports)
         return _sources(rule for rule in near if _meets(rule, protocol, ports))
+
+    def is_shut(self, public_ip: IPv4Address, protocol: str, ports: tuple[int, int]) -> bool:
+        """Whether no rule lets in to any of the ports."""
+        return not any(_meets(rule, protocol, ports) for rule in self._near(public_ip, protocol, ports))
+
+    def _near(self, public_ip: IPv4Address, protocol: str, ports: tuple[int, int]) -> list[Accept]:
+        if ports[0] == ports[1]:
+            return [*self._of_port.get((public_ip, protocol, ports[0]), ()), *self._wide.get(public_ip, ())]
+        return self._all.get(public_ip, [])
 
     def open_at_all(self, public_ip: IPv4Address) -> list[str]:
         """Sources of every rule of an address."""

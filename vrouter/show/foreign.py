@@ -14,6 +14,7 @@ _OURS = f"ip {TABLE}"
 _FAMILIES = ("ip", "inet", "netdev", "arp", "bridge")  # of IPv6 there is nothing to stop yet
 _STOPS = re.compile(r"\b(drop|reject|queue|synproxy)\b")
 _TURNS = re.compile(r"\b(dnat|snat|redirect|masquerade|tproxy)\b")
+_COUNTER = re.compile(r"counter packets \d+ bytes \d+ ")
 _QUOTED = re.compile(r'"[^"]*"')
 _PATHS = {
     "ingress": "all that comes in on its device", "prerouting": "all that comes in",
@@ -77,21 +78,21 @@ def tables(found: Iterable[ForeignChain]) -> Iterator[Row]:
                 continue
             rules = [*chain.rules, *(rule for other in members if not other.hook for rule in other.rules)]
             stops, turns = _matching(rules, _STOPS), _matching(rules, _TURNS)
-            does = ["drops by its policy"] if chain.policy == "drop" else []
-            does += [f"{_count(stops)} that stop{'' if len(stops) > 1 else 's'} packets: {stops[0]}"] if stops else []
-            does += [f"{_count(turns)} that turn{'' if len(turns) > 1 else 's'} packets: {turns[0]}"] if turns else []
+            sees = _PATHS.get(chain.hook, chain.hook)
+            does = [f"drops {sees} unless a rule of it accepts"] if chain.policy == "drop" else []
+            does += [f"has {_count(stops)} that can stop {sees}: {stops[0]}"] if stops else []
+            does += [f"has {_count(turns)} that can translate {sees}: {turns[0]}"] if turns else []
             if does:
                 yield _row(
                     f"nft table {table}, chain {chain.name}",
-                    f"sees {_PATHS.get(chain.hook, chain.hook)} (hook {chain.hook}, priority {chain.priority}); "
-                    + "; ".join(does),
+                    f"(hook {chain.hook}, priority {chain.priority}) " + "; ".join(does),
                     bool(stops or chain.policy == "drop"),
                     f"nft list table {table}",
                 )
 
 
 def _matching(rules: Iterable[str], words: re.Pattern[str]) -> list[str]:
-    return [rule for rule in rules if words.search(_QUOTED.sub("", rule))]
+    return [_COUNTER.sub("", rule) for rule in rules if words.search(_QUOTED.sub("", rule))]
 
 
 def _count(rules: Sequence[str]) -> str:

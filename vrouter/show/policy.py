@@ -172,6 +172,18 @@ def forwards(view: View) -> Iterator[Row]:
             }  # fmt: skip
 
 
+def unopened(view: View) -> list[str]:
+    """The forwards in effect that no ingress rule opens, as people write them."""
+    doors = Doors(view.intents.of(Accept))
+    found: dict[str, str] = {}
+    for one in view.intents.of(Dnat):
+        if doors.is_shut(one.public_ip, one.protocol, (one.ports.first, one.ports.last)):
+            text = f"{one.protocol} {one.public_ip}:{_ports(one.ports.first, one.ports.last)}"
+            if view.standing(one.origin).state == "in effect":
+                found.setdefault(one.origin, text)
+    return list(found.values())
+
+
 def _order(dnat: Dnat) -> tuple[IPv4Address, str, int, str]:
     return dnat.public_ip, dnat.protocol, dnat.ports.first, dnat.origin
 

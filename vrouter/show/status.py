@@ -13,7 +13,7 @@ from vrouter.model.resources import Unit
 from vrouter.show import foreign
 from vrouter.show.layout import Row, ago
 from vrouter.show.network import devices, networks
-from vrouter.show.policy import forwards
+from vrouter.show.policy import unopened
 from vrouter.view import View
 
 STALE_S = 30.0  # a command file that waits longer is forgotten by somebody
@@ -171,10 +171,9 @@ def _of_agent(agent: Row, facts: Facts) -> Iterator[Row]:
 
 def _notes(found: Mapping[str, Any], view: View) -> Iterator[str]:
     """What is no fault of the router, but may be the answer."""
-    shut = [row for row in forwards(view) if not row["open_to"] and row["state"] == "in effect"]
+    shut = unopened(view)
     if shut:
-        first = f"{shut[0]['protocol']} {shut[0]['public_ip']}:{shut[0]['public_ports']}"
-        yield f"{_count(shut, 'forward')} that no ingress rule opens, the first: {first} (vrouter show forwards)"
+        yield f"{_count(shut, 'forward')} that no ingress rule opens, the first: {shut[0]} (vrouter show forwards)"
     yield from (f"{one['name']}: {one['says']} ({one['look']})" for one in found["foreign"] if not one["stops"])
 
 

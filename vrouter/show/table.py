@@ -82,22 +82,24 @@ STATE = Column("STATE", _state, wraps=True, least=9, style=state_style)
 ORIGIN = Column("DATABAG ENTRY", lambda row: row["origin"], wraps=True, least=17, style=lambda _: "dim")
 
 
-def table_text(table: Table, found: Row, screen: Screen) -> str:
-    """For people: the rows, what was left out, and on a terminal how many stand how."""
+def table_text(table: Table, found: Row, screen: Screen, total: int | None = None) -> str:
+    """For people: the rows, what was left out, and on a terminal how many stand how. total: how many there are where
+    only some were chosen."""
     rows = found["rows"]
     notes = [line for note in found["notes"] for line in folded(note, screen, "  ")]
     if not rows:
-        return "\n".join([f"no {table.of}", *notes])
+        return "\n".join([f"none of {total} {table.of}" if total else f"no {table.of}", *notes])
     lines = columns_text(table.columns, rows, screen)
     if screen.width is not None:
-        lines.append(screen.styled(_count(table, rows), "dim"))
+        lines.append(screen.styled(_count(table, rows, total), "dim"))
     return "\n".join([*lines, *notes])
 
 
-def _count(table: Table, rows: Sequence[Row]) -> str:
+def _count(table: Table, rows: Sequence[Row], total: int | None) -> str:
     states = Counter(row["state"] for row in rows if "state" in row)
     parts = [f"{count} {state}" for state, count in sorted(states.items(), key=lambda item: item[0] != "in effect")]
-    return f"{len(rows)} {table.of}" + (f": {', '.join(parts)}" if parts else "")
+    among = f" of {total}" if total is not None and total > len(rows) else ""
+    return f"{len(rows)}{among} {table.of}" + (f": {', '.join(parts)}" if parts else "")
 
 
 def chosen(rows: Sequence[Row], find: str, wrong: bool) -> list[Row]:
