@@ -10,7 +10,7 @@ from vrouter.agent.client import RUN_DIR, ask
 from vrouter.answers import Answer
 from vrouter.errors import VrouterError
 
-_PATIENCE_S = 5.0  # an agent that says nothing for so long is looked at from outside
+_PATIENCE_S = 2.0  # an agent that says nothing for so long is looked at from outside
 
 
 def request(verb: str, question: Answer) -> Answer:

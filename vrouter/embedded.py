@@ -19,7 +19,7 @@ from vrouter.pipeline import Router
 from vrouter.settings import load_settings
 
 _POLL_S = 0.02
-_LOOK_S = 2.0  # how long one who only looks waits for another process,
+_LOOK_S = 1.0  # how long one who only looks waits for another process,
 _LOOKS = 3  # and how often it looks where others go on
 
 

@@ -19,6 +19,7 @@ DHCP = Table(
     name="dhcp",
     says="The guests that DHCP serves, each with whether it has fetched its lease.",
     of="hosts",
+    asks="--find web1",
     fields=(
         Field("address", "text", "what the guest gets"),
         Field("mac", "text", "of its NIC"),
@@ -31,7 +32,7 @@ DHCP = Table(
     columns=(
         Column("ADDRESS", lambda row: row["address"]),
         Column("MAC", lambda row: row["mac"]),
-        Column("NAME", lambda row: row["name"], least=10),
+        Column("NAME", lambda row: row["name"], cuts=10),
         Column("GATEWAY", lambda row: "" if row["gateway"] == "of the network" else row["gateway"]),
         Column("LEASE", lambda row: _lease(row), style=lambda row: "" if row["leased"] else "yellow"),
         STATE,
@@ -53,7 +54,7 @@ LEASES = Table(
     columns=(
         Column("ADDRESS", lambda row: row["address"]),
         Column("MAC", lambda row: row["mac"]),
-        Column("NAME", lambda row: row["name"], least=10),
+        Column("NAME", lambda row: row["name"], cuts=10),
         Column("ENDS", lambda row: _ends(row["expires_s"])),
         STATE,
         ORIGIN,

@@ -41,35 +41,68 @@ def _unstyled(_: Row) -> Style:
 
 @dataclass(frozen=True)
 class Column:
-    """One column for people. cell: its text of a row. least: columns that it keeps where room is short; a cell beyond
-    its room goes on in the next line where it `wraps`, else it is cut."""
+    """One column for people. cell: its text of a row.
+
+    Where room is short a cell that `wraps` goes on in the next line, between words, and one that `cuts` is cut, down to
+    that many letters; others keep their text whole. If that is not enough, columns with a rank go below their row, the
+    highest rank first, each after its label.
+    """
 
     title: str
     cell: Callable[[Row], str]
     right: bool = False
     wraps: bool = False
-    least: int = 0
+    cuts: int = 0
+    rank: int = 0
+    label: str | None = None
     style: Callable[[Row], Style] = field(default=_unstyled)
+
+
+Cells = list[str]
 
 
 def columns_text(columns: Sequence[Column], rows: Sequence[Row], screen: Screen) -> list[str]:
     """The lines: titles, then rows. A column in which no row says anything is left out."""
-    cells = [[_clean(column.cell(row)) for column in columns] for row in rows]
-    kept = [place for place, _ in enumerate(columns) if any(line[place] for line in cells)]
-    columns = [columns[place] for place in kept]
-    cells = [[line[place] for place in kept] for line in cells]
-    natural = [max(len(c.title), *(len(line[place]) for line in cells)) for place, c in enumerate(columns)]
-    widths = _fitted(columns, natural, screen.width)
-    titles = _padded(columns, [c.title[:width] for c, width in zip(columns, widths, strict=True)], widths)
-    lines = [screen.styled(_joined(titles), "bold")]
-    for row, line in zip(rows, cells, strict=True):
-        styles = [column.style(row) for column in columns]
-        parts = [_parts(column, cell, width) for column, cell, width in zip(columns, line, widths, strict=True)]
-        for number in range(max(map(len, parts), default=0)):
-            texts = _padded(columns, [part[number] if number < len(part) else "" for part in parts], widths)
-            styled = [screen.styled(text, style) for text, style in zip(_bare(texts), styles, strict=True)]
-            lines.append(_GAP.join(styled).rstrip())
+    found = [(column, [_clean(column.cell(row)) for row in rows]) for column in columns]
+    beside = [(column, cells) for column, cells in found if any(cells)]
+    below: list[tuple[Column, Cells]] = []
+    while screen.width is not None and _total([_least(*one) for one in beside]) > screen.width:
+        lowest = max(beside, key=lambda one: one[0].rank, default=None)
+        if lowest is None or not lowest[0].rank:
+            break
+        beside.remove(lowest)
+        below.insert(0, lowest)
+    kept = [column for column, _ in beside]
+    widths = _widths(beside, screen.width)
+    lines = [screen.styled(_joined(_padded(kept, [column.title for column in kept], widths)), "bold")]
+    for number, row in enumerate(rows):
+        lines += _row(kept, [cells[number] for _, cells in beside], widths, row, screen)
+        more = [_labelled(column, cells[number]) for column, cells in below if cells[number]]
+        if more:
+            lines += [screen.styled(line, "dim") for line in _below(", ".join(more), screen)]
     return lines
+
+
+def _row(columns: Sequence[Column], cells: Cells, widths: Sequence[int], row: Row, screen: Screen) -> list[str]:
+    parts = [_parts(column, cell, width) for column, cell, width in zip(columns, cells, widths, strict=True)]
+    styles = [column.style(row) for column in columns]
+    lines = []
+    for number in range(max(map(len, parts), default=0)):
+        texts = _padded(columns, [part[number] if number < len(part) else "" for part in parts], widths)
+        styled = [screen.styled(text, style) for text, style in zip(_bare(texts), styles, strict=True)]
+        lines.append(_GAP.join(styled).rstrip())
+    return lines
+
+
+def _labelled(column: Column, cell: str) -> str:
+    label = column.title.lower() if column.label is None else column.label
+    return f"{label} {cell}".strip()
+
+
+def _below(text: str, screen: Screen) -> list[str]:
+    return textwrap.wrap(
+        text, screen.width or 80, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
+    )
 
 
 def _clean(text: str) -> str:
@@ -77,19 +110,33 @@ def _clean(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
-def _fitted(columns: Sequence[Column], natural: Sequence[int], width: int | None) -> list[int]:
-    """The widths, taken from the widest column that wraps, then from those that are cut."""
+def _natural(column: Column, cells: Cells) -> int:
+    return max(len(column.title), *map(len, cells))
+
+
+def _least(column: Column, cells: Cells) -> int:
+    """How narrow it may become."""
+    if column.wraps:
+        return max(len(column.title), *(len(word) for cell in cells for word in cell.split()))
+    return min(_natural(column, cells), max(len(column.title), column.cuts)) if column.cuts else _natural(column, cells)
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _widths(columns: Sequence[tuple[Column, Cells]], width: int | None) -> list[int]:
+    """What is too much is taken from the widest column that can give."""
+    widths = [_natural(*one) for one in columns]
     if width is None:
-        return list(natural)
-    widths = [min(size, width) for size in natural]
-    least = [min(size, max(c.least, len(c.title))) for c, size in zip(columns, natural, strict=True)]
-    for wraps in (True, False):
-        while sum(widths) + len(_GAP) * (len(widths) - 1) > width:
-            able = [place for place, c in enumerate(columns) if c.wraps == wraps and widths[place] > least[place]]
-            if not able:
-                break
-            widest = max(able, key=lambda place: widths[place])
-            widths[widest] -= 1
+        return widths
+    least = [_least(*one) for one in columns]
+    while _total(widths) > width:
+        able = [place for place, _ in enumerate(columns) if widths[place] > least[place]]
+        if not able:
+            break
+        widest = max(able, key=lambda place: (columns[place][0].wraps, widths[place]))
+        widths[widest] = max(least[widest], widths[widest] - (_total(widths) - width), widths[widest] - 8)
     return widths
 
 

@@ -52,8 +52,8 @@ NETWORKS = Table(
         Column("OWN", lambda row: _own(row["addresses"])),
         Column("GATEWAY", lambda row: row["gateway"]),
         Column("GUESTS", lambda row: str(row["guests"]) if row["role"] == "guest" else "", right=True),
-        Column("DOMAIN", lambda row: row["domain"], least=12),
-        Column("MTU", lambda row: str(row["mtu"]), right=True),
+        Column("DOMAIN", lambda row: row["domain"], cuts=12, rank=2),
+        Column("MTU", lambda row: str(row["mtu"]), right=True, rank=3),
         STATE,
         ORIGIN,
     ),
@@ -76,7 +76,7 @@ ADDRESSES = Table(
         Column("ADDRESS", lambda row: row["address"]),
         Column("ROLE", lambda row: row["role"]),
         Column("PRIMARY", lambda row: "primary" if row["primary"] else ""),
-        Column("USED FOR", lambda row: ", ".join(row["uses"]), wraps=True, least=12),
+        Column("USED FOR", lambda row: ", ".join(row["uses"]), wraps=True),
         STATE,
         ORIGIN,
     ),
@@ -99,13 +99,14 @@ ROUTES = Table(
     columns=(
         Column("TABLE", lambda row: row["table"]),
         Column("KIND", lambda row: row["kind"]),
-        Column("TO, OR MATCH", lambda row: row["to"]),
+        Column("TO", lambda row: row["to"]),
         Column("VIA", lambda row: row["via"]),
         Column("DEVICE", lambda row: row["device"]),
         Column("METRIC", lambda row: str(row["metric"] or ""), right=True),
-        Column("MADE BY", lambda row: row["maker"]),
         STATE,
-        ORIGIN,
+        Column(
+            "DATABAG ENTRY", lambda row: row["origin"] or f"({row['maker']})", rank=9, label="", style=lambda _: "dim"
+        ),
     ),
 )
 

@@ -23,7 +23,7 @@ _INTERFACES = (
     Column("ROLE", lambda row: row["role"] or "-"),
     Column("STATE", lambda row: row["state"], style=lambda row: _style(row["state"])),
     Column("MAC", lambda row: row["mac"]),
-    Column("ADDRESSES", lambda row: _addresses(row["addresses"]), wraps=True, least=18),
+    Column("ADDRESSES", lambda row: _addresses(row["addresses"]), wraps=True),
 )
 _NETWORKS = (
     Column("NETWORK", lambda row: row["network"]),
@@ -31,7 +31,7 @@ _NETWORKS = (
     Column("DEVICE", lambda row: row["device"]),
     Column("GATEWAY", lambda row: row["gateway"]),
     Column("GUESTS", lambda row: str(row["guests"]) if row["role"] == "guest" else "", right=True),
-    Column("DOMAIN", lambda row: row["domain"], least=12),
+    Column("DOMAIN", lambda row: row["domain"], cuts=12, rank=1),
 )
 
 
@@ -127,7 +127,7 @@ def _commands(commands: Sequence[Row], screen: Screen, now: float) -> list[str]:
         Column("TYPE", lambda row: row["type"]),
         Column("TOOK", lambda row: "" if row["took_ms"] is None else f"{row['took_ms']:.0f} ms", right=True),
         Column("CHANGES", lambda row: "" if row["changes"] is None else str(row["changes"]), right=True),
-        Column("FILE", lambda row: row["file"], least=20),
+        Column("FILE", lambda row: row["file"], cuts=20),
     )
     return columns_text(columns, commands[:_MOST], screen)
 

@@ -30,14 +30,19 @@ class Field:
 
 @dataclass(frozen=True)
 class Table:
-    """One `vrouter show` table. of: what its rows are, in the plural. example: a command line of its own."""
+    """One `vrouter show` table. of: what its rows are, in the plural. asks: the options of its example."""
 
     name: str
     says: str
     of: str
     fields: tuple[Field, ...]
     columns: tuple[Column, ...]
-    example: str = ""
+    asks: str = ""
+
+    @property
+    def example(self) -> str:
+        """A command line."""
+        return f"vrouter show {self.name} {self.asks}".strip()
 
     def schema(self) -> dict[str, Any]:
         """JSON schema of one row."""
@@ -75,11 +80,13 @@ def state_style(row: Row) -> Style:
 
 
 def _state(row: Row) -> str:
+    if row["state"] == "in effect":
+        return "ok"
     return f"{row['state']}: {row['detail']}" if row["detail"] else str(row["state"])
 
 
-STATE = Column("STATE", _state, wraps=True, least=9, style=state_style)
-ORIGIN = Column("DATABAG ENTRY", lambda row: row["origin"], wraps=True, least=17, style=lambda _: "dim")
+STATE = Column("STATE", _state, wraps=True, style=state_style)
+ORIGIN = Column("DATABAG ENTRY", lambda row: row["origin"], rank=9, label="", style=lambda _: "dim")
 
 
 def table_text(table: Table, found: Row, screen: Screen, total: int | None = None) -> str:
@@ -96,10 +103,11 @@ def table_text(table: Table, found: Row, screen: Screen, total: int | None = Non
 
 
 def _count(table: Table, rows: Sequence[Row], total: int | None) -> str:
-    states = Counter(row["state"] for row in rows if "state" in row)
+    states = Counter(row["state"] for row in rows if "detail" in row)
     parts = [f"{count} {state}" for state, count in sorted(states.items(), key=lambda item: item[0] != "in effect")]
     among = f" of {total}" if total is not None and total > len(rows) else ""
-    return f"{len(rows)}{among} {table.of}" + (f": {', '.join(parts)}" if parts else "")
+    noun = "row" if len(rows) == 1 and not among else table.of
+    return f"{len(rows)}{among} {noun}" + (f": {', '.join(parts)}" if parts else "")
 
 
 def chosen(rows: Sequence[Row], find: str, wrong: bool) -> list[Row]:

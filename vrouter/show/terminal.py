@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import click
 
+from vrouter.errors import VrouterError
 from vrouter.show.layout import PLAIN, Screen
 
 _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
@@ -31,7 +32,10 @@ def repeat(every_s: float, once: Callable[[], tuple[str, int]]) -> int:
     first = True
     while True:
         began = time.monotonic()
-        text, _ = once()
+        try:
+            text, _ = once()
+        except VrouterError as error:  # the router may come back
+            text = f"vrouter: {error}"
         here = screen()
         stamp = time.strftime("%H:%M:%S")
         if here.width is None:

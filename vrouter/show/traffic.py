@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from vrouter.model.intents import Dnat, GuestAddress, StaticNat
 from vrouter.model.observed import Interface, Tracked
-from vrouter.show.layout import Column, Row, size
+from vrouter.show.layout import Column, Row, ago, size
 from vrouter.show.policy import guest_names
 from vrouter.show.table import Field, Table
 from vrouter.view import View
@@ -20,6 +20,7 @@ CONNECTIONS = Table(
     name="connections",
     says="The connections that the kernel tracks, each with the translation that made it.",
     of="connections",
+    asks="--guest 10.1.1.11",
     fields=(
         Field("protocol", "text", "tcp, udp, icmp, or a number"),
         Field("state", "text", "of TCP; empty for others"),
@@ -39,17 +40,17 @@ CONNECTIONS = Table(
     ),
     columns=(
         Column("PROTO", lambda row: row["protocol"]),
-        Column("STATE", lambda row: row["state"], least=5),
-        Column("KIND", lambda row: row["kind"]),
+        Column("KIND", lambda row: row["kind"], rank=3),
         Column("FROM", lambda row: _end(row["source"], row["source_port"])),
         Column("TO", lambda row: _end(row["destination"], row["port"])),
         Column("ANSWERED BY", lambda row: _end(row["answers"], row["answers_port"])
                if (row["answers"], row["answers_port"]) != (row["destination"], row["port"]) else ""),
-        Column("SEEN AS", lambda row: row["seen_as"] if row["seen_as"] != row["source"] else ""),
-        Column("GUEST", lambda row: row["guest"], least=6),
-        Column("BYTES", lambda row: "" if row["bytes"] is None else size(row["bytes"]), right=True),
-        Column("FORGOTTEN IN", lambda row: f"{row['timeout_s']} s", right=True, least=6),
-        Column("DATABAG ENTRY", lambda row: row["origin"], wraps=True, least=17, style=lambda _: "dim"),
+        Column("SEEN AS", lambda row: row["seen_as"] if row["seen_as"] != row["source"] else "", rank=4),
+        Column("GUEST", lambda row: row["guest"], cuts=8, rank=1),
+        Column("STATE", lambda row: row["state"], rank=2, label=""),
+        Column("BYTES", lambda row: "" if row["bytes"] is None else size(row["bytes"]), right=True, rank=5),
+        Column("FORGOTTEN IN", lambda row: ago(row["timeout_s"]), right=True, rank=6),
+        Column("DATABAG ENTRY", lambda row: row["origin"], rank=9, label="", style=lambda _: "dim"),
     ),
 )  # fmt: skip
 
@@ -68,15 +69,13 @@ COUNTERS = Table(
         Field("says", "text", "what is counted; may be empty"),
     ),
     columns=(
-        Column("COUNTS", lambda row: row["kind"]),
-        Column("NAME", lambda row: row["name"], least=16, wraps=True),
-        Column("WAY", lambda row: row["way"]),
+        Column("NAME", lambda row: f"{row['name']} {row['way']}".strip(), wraps=True),
         Column("PACKETS", lambda row: _number(row["packets"]), right=True),
         Column("BYTES", lambda row: "" if row["bytes"] is None else size(row["bytes"]), right=True),
         Column("DROPS", lambda row: _number(row["drops"]), right=True, style=lambda row: "red" if row["drops"] else ""),
         Column("ERRORS", lambda row: _number(row["errors"]), right=True,
                style=lambda row: "red" if row["errors"] else ""),
-        Column("OF", lambda row: row["says"], wraps=True, least=20),
+        Column("OF", lambda row: row["says"], wraps=True),
     ),
 )  # fmt: skip
 
