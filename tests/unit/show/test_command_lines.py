@@ -13,7 +13,7 @@ from tests.unit.show.kit import example, facts, refused, view
 from tests.unit.show.test_rows import rows
 from vrouter import __main__ as vrouter
 from vrouter.errors import VrouterError
-from vrouter.show import cli, terminal
+from vrouter.show import cli
 from vrouter.show.status import status
 from vrouter.show.tables import TABLES
 
@@ -116,7 +116,7 @@ def test_watch_goes_on_through_a_failure_and_ends_with_130(
         return found
 
     monkeypatch.setattr(cli, "look", look)
-    monkeypatch.setattr(terminal.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     assert vrouter.main(["show", "nat", "--watch"]) == 130
     first, text, second, failure = capsys.readouterr().out.splitlines()
     assert first.startswith("--- ") and second.startswith("--- ")

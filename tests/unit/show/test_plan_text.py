@@ -73,7 +73,7 @@ def test_a_new_guest_needs_no_reload_a_changed_one_does() -> None:
 
 def test_a_withdrawn_address_is_remembered_for_the_next_file() -> None:
     core = example()
-    plan, _ = planned(core, host("10.1.1.11", "02:00:00:00:00:51", "other") | {"add": False})
+    plan, _ = planned(core, {**host("10.1.1.11", "02:00:00:00:00:51", "other"), "add": False})
     after = RUNS.after(plan)
     assert after.stale == {"10.1.1.11"}
     again = planned(core, host("10.1.1.11", "02:00:00:00:00:52", "next"), after)[1]

@@ -166,7 +166,8 @@ def test_routes_rules_queues_and_programs_of_others() -> None:
         foreign.network(
             [Interface(device="eth2", shaping=("netem",), xdp=True)],
             [RouteLine(table=254, to="10.1.1.12/32", kind="blackhole"),
-             RouteLine(table=254, to="10.0.0.0/8", device="eth1", protocol=3), RouteLine(table=254, to="10.1.1.0/24", device="eth0", protocol=2)],
+             RouteLine(table=254, to="10.0.0.0/8", device="eth1", protocol=3),
+             RouteLine(table=254, to="10.1.1.0/24", device="eth0", protocol=2)],
             [RuleLine(priority=5, match="from 10.1.1.12/32", action="prohibit"), RuleLine(priority=0, match="all"),
              RuleLine(priority=9, match="all", table=7), RuleLine(priority=1102, match="mark 102", ours=True)],
         )
