@@ -23,6 +23,7 @@ from vrouter.records import Recent
 from vrouter.show.answer import VERBS, shown, with_details
 
 REGISTRY = Registry(bags=BAGS, commands=COMMANDS, handlers=HANDLERS)
+LOOKS = VERBS  # what is answered without changing anything, and without being told so
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def answer(current: Session, verb: str, question: Answer) -> Answer:
     """What a verb comes to. question: `files`, pairs of name and content (bytes as Latin-1, None where it cannot be
     read); or `dry_run` of `converge`; or what `show.answer` takes. Raises VrouterError."""
     settings = current.router.settings
-    if verb in VERBS:
+    if verb in LOOKS:
         return shown(current.router, settings, verb, question, current.recent)
     if verb == "converge":
         return {
@@ -87,6 +88,9 @@ def answer(current: Session, verb: str, question: Answer) -> Answer:
             done += current.router.run([Job(current.intake.copy_in(name, content))])
         except VrouterError as error:
             done.append(Outcome(name, faults=(Fault("", "", str(error)),)))
+    if current.recent:
+        for outcome in done:
+            current.recent.add(outcome)
     return _outcomes([*done, *unreadable], current.router.pending())
 
 

@@ -47,8 +47,7 @@ class Router:
     def __init__(self, settings: Settings, registry: Registry, host: Host, defer: bool = False) -> None:
         """Read the bags and observe the machine. defer: as the keeper says. Raises BagError, HostError."""
         self.settings = settings
-        self._registry = registry
-        self._host = host
+        self._registry, self._host = registry, host
         self.keeper = Keeper(settings, registry.bags, defer)
         self._bags = self.keeper.load()
         self._stages: dict[str, float] = {}

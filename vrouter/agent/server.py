@@ -23,7 +23,7 @@ from vrouter.agent.drift import KINDS, Drift, log
 from vrouter.agent.sdnotify import Service
 from vrouter.answers import Answer, file_text
 from vrouter.closed import close
-from vrouter.command import REGISTRY, Session, answer, outcome_json
+from vrouter.command import LOOKS, REGISTRY, Session, answer, outcome_json
 from vrouter.errors import BagError, VrouterError
 from vrouter.faults import reached
 from vrouter.host.host import Host
@@ -33,7 +33,6 @@ from vrouter.model.settings import Settings
 from vrouter.outcome import Job
 from vrouter.pipeline import Router
 from vrouter.records import Recent
-from vrouter.show.answer import VERBS as LOOKS
 
 _REMEMBERED = 4096  # answers kept for callers that come after the watcher
 _MOST_TOGETHER = 512

@@ -19,13 +19,22 @@ _STATES = (
     "", "syn sent", "syn received", "established", "fin wait", "close wait", "last ack", "time wait", "closed",
     "syn sent",
 )  # fmt: skip  # enum tcp_conntrack
-_COUNT = Path("/proc/sys/net/netfilter/nf_conntrack_count")
+_LIMITS = Path("/proc/sys/net/netfilter")
 
 
 def total() -> int | None:
-    """How many connections the kernel tracks."""
+    """How many connections the kernel tracks; None where it does not tell."""
+    return _number("nf_conntrack_count")
+
+
+def limit() -> int | None:
+    """How many it tracks at most, before it drops new ones."""
+    return _number("nf_conntrack_max")
+
+
+def _number(name: str) -> int | None:
     try:
-        return int(_COUNT.read_text())
+        return int((_LIMITS / name).read_text())
     except (OSError, ValueError):
         return None
 

@@ -9,7 +9,7 @@ from ipaddress import AddressValueError, IPv4Address
 
 from vrouter.answers import Answer
 from vrouter.errors import VrouterError
-from vrouter.host import counts, foreign, leases, listing, processes, tracked
+from vrouter.host import counts, files, foreign, leases, listing, processes, tracked
 from vrouter.host.conntrack import Conntrack
 from vrouter.host.guests import Guests
 from vrouter.host.units import Units
@@ -102,6 +102,8 @@ def _facts(router: Router, settings: Settings, view: View, recent: Recent | None
         busy=busy,
         commands=last_commands(settings, recent.last() if recent else (), _COMMANDS),
         waiting=waiting(settings),
+        connections=(tracked.total(), tracked.limit()),
+        free_bytes={path: files.free_bytes(path) for path in (settings.cache_dir, settings.bag_dir)},
     )
 
 

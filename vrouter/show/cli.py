@@ -49,8 +49,8 @@ def status(as_json: bool, watch: float | None) -> int:
     Exit status: 0 all well, 2 something is wrong, 1 it cannot be told.
     Example: vrouter status
     JSON: well, problems [what, says, look], notes, router, told, networks,
-    interfaces, daemons, agent, commands, queue, drift {count, changes},
-    pending, foreign. docs/show.md describes each.
+    interfaces, daemons, agent, commands, queue, connections, disks,
+    drift {count, changes}, pending, foreign. docs/show.md describes each.
     """
 
     def once() -> tuple[str, int]:

@@ -17,7 +17,8 @@ _BASE_MS = {True: 3.0, False: 300.0}  # by whether an agent does it; alone most 
 _COSTS_MS = {
     "element": 0.05, "host": 0.6, "file": 1.0, "address": 2.0, "route": 1.0, "rule": 1.0, "link": 2.0, "chain": 0.5,
 }  # fmt: skip  # measured on two cores; a kind that is not here costs next to nothing
-_DAEMON_MS = {"start": 60.0, "restart": 90.0, "reload": 25.0, "stop": 30.0}
+_ENDS_MS = 15.0
+_DAEMON_MS = {"start": 20.0, "restart": 30.0, "reload": 5.0, "stop": 10.0}
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def detail(
             "connections": count[0] if count else None,
             "complete": count[1] if count else False,
         },
-        "expected_ms": round(_expected(plan, daemons, resident), 1),
+        "expected_ms": round(_expected(plan, daemons, resident) + (_ENDS_MS if ends else 0), 1),
     }
 
 

@@ -11,13 +11,15 @@ from vrouter.model.intents import Accept, Address, DhcpHost, Dnat, Egress, Route
 from vrouter.model.observed import Done, Interface, Process, RouteLine, RuleLine, Waiting
 from vrouter.model.resources import Unit
 from vrouter.show import foreign
-from vrouter.show.layout import Row, ago
+from vrouter.show.layout import Row, ago, size
 from vrouter.show.network import devices, networks
 from vrouter.show.policy import unopened
 from vrouter.view import View
 
 STALE_S = 30.0  # a command file that waits longer is forgotten by somebody
 _MOST_CHANGES = 50
+_FULL = 0.95
+_LEAST_FREE = 1_000_000  # bytes: a bag is written whole beside the old one
 _STOPPED = "Tt"
 _ENDED = "ZX"
 
@@ -27,7 +29,8 @@ class Facts:
     """What was read of the machine at one moment. now: seconds since the epoch. daemons: None for one that is gone.
 
     agent: the process that listens; answering: whether it, and not the asking process, tells this. told: whether the
-    router was ever told anything. busy: another process has held the lock all the while.
+    router was ever told anything. busy: another process has held the lock all the while. connections: how many are
+    tracked, and at most. free_bytes: by directory, None for one that is not there.
     """
 
     now: float
@@ -43,6 +46,8 @@ class Facts:
     busy: bool = False
     commands: tuple[Done, ...] = ()
     waiting: tuple[Waiting, ...] = ()
+    connections: tuple[int | None, int | None] = (None, None)
+    free_bytes: Mapping[str, int | None] = field(default_factory=dict)
 
 
 def status(view: View, facts: Facts) -> dict[str, Any]:
@@ -61,6 +66,8 @@ def status(view: View, facts: Facts) -> dict[str, Any]:
         "agent": _agent(facts),
         "commands": [_command(one) for one in facts.commands],
         "queue": [{"file": one.file, "claimed": one.claimed, "age_s": round(one.age_s, 1)} for one in facts.waiting],
+        "connections": {"count": facts.connections[0], "most": facts.connections[1]},
+        "disks": [{"directory": path, "free_bytes": free} for path, free in sorted(facts.free_bytes.items())],
         "drift": {"count": len(view.drift.changes), "changes": view.drift.changes_tree()[:_MOST_CHANGES]},
         "pending": [item.as_json() for item in view.pending],
         "foreign": others,
@@ -137,6 +144,7 @@ def _problems(found: Mapping[str, Any], facts: Facts, view: View) -> Iterator[Ro
         if interface["role"] and interface["state"] == "no carrier":
             yield _problem("interface", f"{interface['device']} ({interface['role']}) has no carrier",
                            f"ip link show {interface['device']}")  # fmt: skip
+    yield from _exhausted(facts)
     if found["drift"]["count"]:
         yield _problem("drift", _drift_text(view), "vrouter converge --dry-run, then vrouter converge")
     yield from _of_agent(found["agent"], facts)
@@ -150,6 +158,16 @@ def _problems(found: Mapping[str, Any], facts: Facts, view: View) -> Iterator[Ro
         oldest = f"the oldest for {ago(stale[0]['age_s'])}"
         yield _problem("queue", f"{_count(stale, 'command file')} not done, {oldest}: {stale[0]['file']}",
                        f"ls -l {view.machine.settings.cache_dir}")  # fmt: skip
+
+
+def _exhausted(facts: Facts) -> Iterator[Row]:
+    count, most = facts.connections
+    if count is not None and most and count >= _FULL * most:
+        yield _problem("connections", f"{count} of {most} are tracked: the kernel drops new ones when it is full",
+                       "vrouter show connections, then sysctl net.netfilter.nf_conntrack_max")  # fmt: skip
+    for path, free in sorted(facts.free_bytes.items()):
+        if free is not None and free < _LEAST_FREE:
+            yield _problem("disk", f"{size(free)} are free for {path}: no command can be saved", f"df -h {path}")
 
 
 def _drift_text(view: View) -> str:

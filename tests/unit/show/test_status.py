@@ -42,6 +42,8 @@ STATUS = shape(
     commands=many(shape(file=TEXT, type=TEXT, time=TEXT, result={"enum": ["done", "refused"]}, faults=TEXTS,
                         changes=maybe(NUMBER), took_ms=maybe(NUMBER))),
     queue=many(shape(file=TEXT, claimed=FLAG, age_s=NUMBER)),
+    connections=shape(count=maybe(NUMBER), most=maybe(NUMBER)),
+    disks=many(shape(directory=TEXT, free_bytes=maybe(NUMBER))),
     drift=shape(count=NUMBER, changes=many({"type": "object"})),
     pending=many(shape(origin=TEXT, needs=TEXT)),
     foreign=many(shape(name=TEXT, says=TEXT, stops=FLAG, look=TEXT)),
@@ -108,6 +110,13 @@ def test_an_agent_that_hangs_or_is_stopped() -> None:
 def test_a_link_without_carrier() -> None:
     held = (Interface(device="eth2", carrier=False), Interface(device="tun0", carrier=False))
     assert problems(interfaces=held) == [("interface", "eth2 (public) has no carrier")]
+
+
+def test_what_runs_out() -> None:
+    assert problems(connections=(94, 100), free_bytes={"/etc/cloudstack": 5_000_000, "/nowhere": None}) == []
+    [(what, says)] = problems(connections=(96, 100))
+    assert what == "connections" and says.startswith("96 of 100")
+    assert problems(free_bytes={"/etc/cloudstack": 4096})[0][0] == "disk"
 
 
 def test_a_forward_that_no_rule_opens_is_noted() -> None:
