@@ -59,7 +59,7 @@ def validate_files(files: tuple[str, ...], as_json: bool) -> int:
 @cli.command()
 @FILES
 @JSON
-@click.option("--all", "every", is_flag=True, help="Every line, however many a file changes.")
+@click.option("--all", "every", is_flag=True, help="Every line, however many, also on a terminal.")
 def plan(files: tuple[str, ...], as_json: bool, every: bool) -> int:
     """Show what applying command FILES, one after the other, would change; changes nothing.
 

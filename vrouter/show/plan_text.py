@@ -25,7 +25,8 @@ Change = Mapping[str, str]
 
 
 def plan_text(found: Mapping[str, Any], screen: Screen, every: bool = False) -> str:
-    """every: all lines, however many there are."""
+    """every: all lines, however many there are; so it is where nobody looks, but a program that seeks one."""
+    every = every or screen.width is None
     lines: list[str] = []
     changes = list(found["changes"])
     for file in found["files"]:

@@ -173,6 +173,8 @@ def _exhausted(facts: Facts) -> Iterator[Row]:
 def _drift_text(view: View) -> str:
     entries = sorted({c.after.origin for c in view.drift.changes if c.after and c.after.origin})
     text = f"{_count(view.drift.changes, 'difference')} from the databags"
+    if any(change.key[0] == "chain" for change in view.drift.changes):
+        return f"the packet policy is gone or was changed: {text}"
     first = f": {', '.join(entries[:3])}{', ...' if len(entries) > 3 else ''}" if entries else ""
     return text + first
 

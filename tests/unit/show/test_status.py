@@ -90,6 +90,13 @@ def test_drift_names_the_entries() -> None:
     assert found["drift"]["count"] == 1 and found["drift"]["changes"][0]["action"] == "add"
 
 
+def test_a_policy_that_was_flushed_is_said_to_be_gone() -> None:
+    core = example()
+    policy = [key for key in core.resources if key[0] in ("chain", "set", "map", "element", "helper")]
+    [problem] = status(view(core, lost=policy), facts())["problems"]
+    assert problem["says"].startswith("the packet policy is gone or was changed: ")
+
+
 def test_a_refused_command_says_why() -> None:
     [(what, says)] = problems(commands=(refused(),))
     assert what == "command" and says.endswith("'tpc' is not tcp or udp")
