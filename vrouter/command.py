@@ -17,6 +17,7 @@ from vrouter.host.host import Host
 from vrouter.intake import BOOT, Intake
 from vrouter.model.settings import Settings
 from vrouter.outcome import Outcome, Registry
+from vrouter.past import answer as past
 from vrouter.pending import Pending
 from vrouter.pipeline import Router
 
@@ -60,8 +61,23 @@ def session(settings: Settings, waiting: bool = True, asked: str = "") -> Iterat
 
 
 def answer(current: Session, verb: str, question: Answer) -> Answer:
-    """What `plan`, `apply` or `converge` comes to. question: `files`, pairs of name and content (bytes as Latin-1, None
-    where it cannot be read), or `dry_run`. Raises VrouterError."""
+    """What a verb of VERBS comes to. Raises VrouterError.
+
+    question: of `plan` and `apply` `files`, pairs of name and content (bytes as Latin-1, None where it cannot be read);
+    of `converge` `dry_run`; of `diff` `first` and `last`; of `rollback` `to` and `dry_run`; of `revert` `states`.
+    """
+    if verb in ("history", "diff", "rollback", "revert"):
+        states, now = current.router.keeper.history.states(), current.router.packed
+        if verb == "history":
+            return past.listed(states)
+        if verb == "diff":
+            return past.difference(states, question["first"], question["last"])
+        if verb == "rollback":
+            name, content = f"rollback-to-{question['to']}.json", past.rollback(states, question["to"], now)
+        else:
+            name, content = "revert.json", past.revert(states, question["states"], now)
+        verb = "plan" if question.get("dry_run") else "apply"
+        question = {"files": [(name, content.decode("latin-1"))]}
     if verb == "converge":
         return {
             "changes": current.router.converge(bool(question["dry_run"])).changes_tree(),
@@ -100,6 +116,7 @@ def outcome_json(outcome: Outcome) -> Answer:
         "refused": bool(outcome.faults),
         "faults": [fault.as_json() for fault in outcome.faults],
         "changes": len(outcome.plan.changes),
+        "state": outcome.state,
         "elapsed_ms": round(outcome.elapsed_s * 1000, 2),
         "stages_ms": {stage: round(took, 3) for stage, took in outcome.stages_ms.items()},
     }

@@ -24,7 +24,8 @@ class Registry:
 class Outcome:
     """What became of one command. faults: empty when it is done. elapsed_s: from its batch's start to its answer.
 
-    stages_ms: milliseconds of each step that the batch went through together.
+    stages_ms: milliseconds of each step that the batch went through together. state: number of the state of all bags
+    after it, see history; nought where it edited nothing.
     """
 
     file: str
@@ -33,6 +34,7 @@ class Outcome:
     faults: tuple[Fault, ...] = ()
     elapsed_s: float = 0.0
     stages_ms: Mapping[str, float] = field(default_factory=dict)
+    state: int = 0
 
 
 def faults_of(error: VrouterError) -> tuple[Fault, ...]:

@@ -17,6 +17,7 @@ from vrouter.host.host import Host
 from vrouter.intake import Claimed
 from vrouter.keeper import Keeper
 from vrouter.model.bag import Changes, Entry, effective, replaced
+from vrouter.model.history import Edit, Packed, Place, pack
 from vrouter.model.intents import Address, Intent
 from vrouter.model.resources import Key
 from vrouter.model.settings import Settings
@@ -36,11 +37,20 @@ class _Decision:
     plan: Plan
     touched: frozenset[Key]
     bags_before: Mapping[str, Changes]
+    bags_after: Mapping[str, Changes]
     asked_before: Intents
 
     def changed(self) -> list[str]:
         """The bags in which it changed an entry."""
         return [name for name, change in self.bags_before.items() if change]
+
+    def edits(self) -> dict[Place, Edit]:
+        """The entries before and after it."""
+        return {
+            (name, key): Edit(pack(before), pack(self.bags_after[name][key]))
+            for name, change in self.bags_before.items()
+            for key, before in change.items()
+        }
 
 
 class _Held(Exception):
@@ -115,12 +125,12 @@ class Router:
                 middle = len(commands) // 2
                 return self.run(commands[:middle]) | self.run(commands[middle:])
             return {key: self.keeper.refuse(key, error, decision.type) for key, decision in decided.items()}
-        self.keeper.finish({claimed: decision.changed() for claimed, decision in decided.items()})
+        states = self.keeper.finish({claimed: (each.type, each.edits()) for claimed, each in decided.items()})
         self._laps.lap("archive")
         reached("archived")
         return {
-            claimed: Outcome(claimed.name, decision.type, done if len(decided) == 1 else decision.plan)
-            for claimed, decision in decided.items()
+            claimed: Outcome(claimed.name, each.type, done if len(decided) == 1 else each.plan, state=state)
+            for (claimed, each), state in zip(decided.items(), states, strict=True)
         }
 
     def plan(self, documents: Iterable[tuple[str, bytes]]) -> tuple[list[Outcome], tuple[Pending, ...]]:
@@ -146,6 +156,11 @@ class Router:
         self._take_back(decisions)
         self._state.settled = settled
         return outcomes, waiting
+
+    def packed(self, place: Place) -> Packed:
+        """An entry as a state of the history holds it; None where there is none."""
+        bag, key = place
+        return pack(self._bags[bag].get(key)) if bag in self._bags else None
 
     def pending(self) -> tuple[Pending, ...]:
         """What is saved and waits for an address, a device or a subnet (design 4a)."""
@@ -227,7 +242,7 @@ class Router:
         }
         plan, touched = self._state.ask(after, before)
         taken = {name: replaced(self._bags[name], change) for name, change in changes.items()}
-        return _Decision(type, plan, touched, taken, before)
+        return _Decision(type, plan, touched, taken, changes, before)
 
     def _asked(self, bag: str, entry: Entry) -> tuple[Intent, ...]:
         return tuple(self._registry.bags[bag].desired(entry, self._state.machine))

@@ -31,6 +31,7 @@ from vrouter.host.notify import Notifications
 from vrouter.host.watch import CLOSE_WRITE, MOVED_TO, Watch
 from vrouter.intake import BOOT, Claimed, Intake, is_command
 from vrouter.model.settings import Settings
+from vrouter.past.confirm import Unconfirmed
 from vrouter.pipeline import Router
 
 _REMEMBERED = 4096  # answers kept for callers that come after the watcher
@@ -109,6 +110,11 @@ class Agent:
             self._waiting[claimed.name] = claimed
         if self._intake.boot_waits():
             self._take(BOOT)
+        unconfirmed = Unconfirmed(self._settings)
+        if states := unconfirmed.orphaned():
+            self._work(hold=False)
+            answer(Session(self._router, self._intake), "revert", {"states": states})
+            unconfirmed.close()
         if self._settings.watch:
             self._scan()
             self._scan_at = time.monotonic() + _SETTLED_FILE_S  # for those that are too young now
