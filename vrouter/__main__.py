@@ -17,6 +17,7 @@ from vrouter.answers import Answer, answer_text, plain
 from vrouter.asking import request as _request
 from vrouter.errors import BagError, Fault, Refused, VrouterError
 from vrouter.lab.cli import lab
+from vrouter.past.cli import confirm, diff, history, rollback
 from vrouter.settings import load_settings
 from vrouter.show.cli import completion, show, status
 
@@ -84,14 +85,28 @@ def plan(files: tuple[str, ...], as_json: bool, every: bool) -> int:
 
 @cli.command()
 @FILES
+@click.option(
+    "--confirm",
+    "seconds",
+    type=click.FloatRange(1, 86400),
+    metavar="SECONDS",
+    help="Take the change back after so long, unless vrouter confirm keeps it.",
+)
 @JSON
-def apply(files: tuple[str, ...], as_json: bool) -> int:
+def apply(files: tuple[str, ...], seconds: float | None, as_json: bool) -> int:
     """Apply command FILES, one after the other, as update_config does; the files stay where they are.
 
-    Example: vrouter apply forwarding_rules.json
+    Example: vrouter apply --confirm 60 forwarding_rules.json
     """
-    found = _request("apply", _contents(files))
+    if seconds is None:
+        found = _request("apply", _contents(files))
+    else:
+        from vrouter.past.confirm import start
+
+        found = start(_contents(files), seconds)
     _print(found, as_json)
+    if seconds is not None and any(file["state"] for file in found["files"]):
+        click.echo(f"goes back by itself in {seconds:g} s; vrouter confirm keeps it", err=True)
     return _status(found)
 
 
@@ -135,7 +150,7 @@ def agent(background: bool) -> int:
     return 0
 
 
-for command in (status, show, completion, lab):
+for command in (status, show, history, diff, rollback, confirm, completion, lab):
     cli.add_command(command)
 
 

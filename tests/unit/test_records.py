@@ -33,7 +33,7 @@ def test_done_and_refused_the_newest_first(tmp_path: Path) -> None:
     at = settings(tmp_path)
     intake = Intake(at)
     with intake.locked():
-        intake.archive(claimed(at, "a.json.1", {"type": "ips", "ip_address": []}))
+        intake.archive([claimed(at, "a.json.1", {"type": "ips", "ip_address": []})])
         os.utime(tmp_path / "cache" / "processed" / "a.json.1.gz", (time.time() - 100,) * 2)
         intake.refuse(claimed(at, "b.json.2", {}), "cmdline", [Fault("x", "", "must be present")])
     newest, oldest = last_commands(at, (), 5)
@@ -53,7 +53,7 @@ def test_memory_knows_more_of_the_same_command_and_of_deleted_ones(tmp_path: Pat
     recent.add(Outcome("gone.json.1", "ips", elapsed_s=0.002))
     recent.add(Outcome("bare.json", "ips", elapsed_s=0.004))
     with intake.locked():
-        intake.archive(claimed(at, "bare.json", {"type": "ips"}))
+        intake.archive([claimed(at, "bare.json", {"type": "ips"})])
     found = {one.file: one.took_ms for one in last_commands(at, recent.last(), 5)}
     assert found == {"bare.json": 4.0, "gone.json.1": 2.0}
 
