@@ -71,7 +71,7 @@ def _diffs(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def _daemons(plan: Plan, serving: Serving) -> Iterator[dict[str, str]]:
-    """The decisions of `host/host.py`, told before they are made."""
+    """The decisions of `host/dnsmasq.py`, told before they are made."""
     units = [change for change in plan.changes if change.key[0] == "unit"]
     for change in units:
         if not change.after:
