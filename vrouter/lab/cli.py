@@ -91,7 +91,7 @@ def _row(name: str) -> dict[str, object]:
     return {
         "name": name,
         "state": "up" if Lab(found).complete() else "broken",
-        "topology": found.topology,
+        "topology": found.topology.name,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found.started)),
         "nodes": found.nodes,
     }

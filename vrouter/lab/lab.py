@@ -12,11 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from vrouter.lab import box, links, services, state
+from vrouter.lab import box, build, links, state
 from vrouter.lab.errors import LabError
 from vrouter.lab.rootfs import ENVIRONMENT
-from vrouter.lab.topology import SWITCH, TOPOLOGIES, Nic, Node, Topology, guest
-from vrouter.model.values import HostName, Mac
+from vrouter.lab.topology import SWITCH, TOPOLOGIES, Nic, Topology, guest
+from vrouter.model.values import Mac
 
 LOCK_S = 30.0
 """Seconds to wait for another command that starts, changes or ends the same lab."""
@@ -32,26 +32,26 @@ class Lab:
         self._state = found
 
     @classmethod
-    def up(cls, topology: str, name: str | None = None, agent: bool = False) -> Lab:
+    def up(cls, topology: str | Topology, name: str | None = None, agent: bool = False) -> Lab:
         """Start a lab, named as its topology if not told otherwise; when it returns every node and service is ready.
 
-        agent: start the resident agent in its routers; without it each command does its work in its own process.
+        topology: one of TOPOLOGIES by its name, or a shape of its own. agent: start the resident agent in its routers; without it each command does its work in its own process.
 
         Raises LabError when it cannot be started; then, and on any interruption, nothing of it is left.
         """
         require_root()
-        if topology not in TOPOLOGIES:
+        if isinstance(topology, str) and topology not in TOPOLOGIES:
             raise LabError(f"unknown topology {topology!r}; known: {', '.join(TOPOLOGIES)}")
         if missing := box.missing_programs():
             raise LabError(f"the lab needs programs that are not installed: {', '.join(missing)}")
-        shape = TOPOLOGIES[topology]
-        name = state.checked(name or topology)
+        shape = TOPOLOGIES[topology] if isinstance(topology, str) else topology
+        name = state.checked(name or shape.name)
         with state.locked(name, wait_s=0) as directory:
             if any(directory.iterdir()) or box.find(name):
                 raise LabError(f"lab {name} is up already; end it with: vrouter lab down {name}")
             try:
-                pids = _start(name, shape, directory, agent)
-                found = state.State(name=name, topology=topology, started=time.time(), nodes=pids)
+                pids = build.start(name, shape, directory, agent)
+                found = state.State(name=name, topology=shape, started=time.time(), nodes=pids)
                 state.save(found)
             except BaseException as error:
                 with box.uninterrupted():
@@ -80,7 +80,7 @@ class Lab:
     @property
     def topology(self) -> Topology:
         """What it was started from; guests added later and plugged links are not in it."""
-        return TOPOLOGIES[self._state.topology]
+        return self._state.topology
 
     @property
     def started(self) -> float:
@@ -184,7 +184,7 @@ class Lab:
                 raise LabError(f"lab {self.name} has a node {name} already")
             try:
                 pid = box.Start(self.name, node, directory).pid()
-                _wire(now.nodes[SWITCH], [node], {name: pid})
+                build.wire(now.nodes[SWITCH], [node], {name: pid})
                 self._state = replace(now, nodes={**now.nodes, name: pid})
                 state.save(self._state)
             except BaseException:
@@ -229,28 +229,3 @@ def require_root() -> None:
     """Raises LabError that says so when this process is not root."""
     if os.geteuid() != 0:
         raise LabError("vrouter lab needs root, for namespaces and mounts: run it with sudo")
-
-
-def _start(name: str, topology: Topology, directory: Path, agent: bool) -> dict[str, int]:
-    """Start all boxes at once, then wire them and start their services. The process id of each node's PID 1."""
-    switch = Node(name=SWITCH, hostname=HostName(SWITCH))
-    starts = [box.Start(name, node, directory) for node in (*topology.nodes, switch)]
-    pids = {start.node.name: start.pid() for start in starts}
-    links.Batch(SWITCH, pids[SWITCH], links.bridges(topology)).finish()
-    _wire(pids[SWITCH], topology.nodes, pids)
-    routers = [node for node in topology.nodes if node.router and agent]
-    for launch in [services.Launch(node.name, pids[node.name], services.AGENT) for node in routers]:
-        launch.finish()
-    return pids
-
-
-def _wire(switch: int, nodes: Sequence[Node], pids: dict[str, int]) -> None:
-    """Servers need no links and the longest time, so they are started first and waited for last."""
-    launches = [services.Launch(node.name, pids[node.name], argv) for node in nodes for argv in services.servers(node)]
-    ports = [links.port(node.name, nic, pids[node.name]) for node in nodes for nic in node.nics]
-    links.Batch(SWITCH, switch, ports).finish()
-    for batch in [links.Batch(node.name, pids[node.name], links.configuration(node)) for node in nodes]:
-        batch.finish()
-    launches += [services.Launch(node.name, pids[node.name], argv) for node in nodes for argv in services.clients(node)]
-    for launch in launches:
-        launch.finish()
