@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from vrouter.answers import plain
 from vrouter.lab import lab as labs
 from vrouter.lab import state
 from vrouter.lab.enter import execute
 from vrouter.lab.errors import LabError
 from vrouter.lab.lab import Lab
+
+if TYPE_CHECKING:
+    from vrouter.lab.starting import Started, Wish
+
+_LONGEST_NAME = 24  # of a lab, with room for a number behind it
 
 
 @click.group("lab")
@@ -23,17 +32,81 @@ def lab() -> None:
 
 
 @lab.command()
-@click.argument("topology")
-@click.option("--name", help="Name of the lab; that of the topology by default.")
+@click.argument("topology", required=False)
+@click.option(
+    "--from", "directory", type=click.Path(), help="Directory of command files, or a copy of /etc/cloudstack."
+)
+@click.option("--name", help="Name of the lab; by default that of the topology or the directory.")
+@click.option("--no-apply", is_flag=True, help="With --from: put the files into the router, and leave them there.")
+@click.option("--count", type=click.IntRange(1, 1000), help="Start NAME-1 to NAME-COUNT.")
 @click.option("--agent/--no-agent", default=False, help="Start the resident agent in the router, or not.")
-def up(topology: str, name: str | None, agent: bool) -> None:
-    """Start a lab. Nothing is applied to its router."""
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def up(
+    topology: str | None,
+    directory: str | None,
+    name: str | None,
+    no_apply: bool,
+    count: int | None,
+    agent: bool,
+    as_json: bool,
+) -> int:
+    """Start a lab: of a TOPOLOGY by its name, or the one that an operator's files imply.
+
+    Nothing is applied to the router of a named topology. The files of a directory are applied one after the other, in
+    the order of their names; a refused one is told, and the rest goes on.
+
+    \b
+    Exit status: 0 up, 1 not up, or a file was refused (then the lab stays up),
+    64 wrong usage.
+    Examples: vrouter lab up isolated --name mine
+              vrouter lab up --from ./commands --name try
+    """
+    if (topology is None) == (directory is None):
+        raise click.UsageError("give the name of a topology, or --from DIR")
+    if no_apply and directory is None:
+        raise click.UsageError("--no-apply goes with --from")
+    from vrouter.lab import starting  # it imports features, which no other command of the lab needs
+
     _end_on_signals()
+    wish = _wish(topology, directory, not no_apply, agent)
+    name = name or topology or _name_of(str(directory))
+    started = starting.start_many(wish, name, count) if count else [starting.start(wish, name)]
+    if as_json:
+        click.echo(json.dumps({"labs": [_started_row(each) for each in started]}, indent=2))
+    for line in () if as_json else _started_lines(started):
+        click.echo(line)
+    return 0 if all(each.good for each in started) else 1
+
+
+@lab.command()
+@click.argument("name")
+@click.argument("snap", required=False)
+def snapshot(name: str, snap: str | None) -> None:
+    """Save the state of the lab's router as SNAP, by default the next number.
+
+    Example: vrouter lab snapshot mine before
+    """
+    from vrouter.lab import snapshot as snapshots
+
+    saved = snapshots.save(Lab.open(name), snap or "")
+    click.echo(f"lab {name}: saved {saved}; back to it: vrouter lab reset {name} {saved}")
+
+
+@lab.command()
+@click.argument("name")
+@click.argument("snap", required=False)
+def reset(name: str, snap: str | None) -> None:
+    """Bring the lab's router back to SNAP, by default to what it was right after `lab up`.
+
+    Example: vrouter lab reset mine before
+    """
+    from vrouter.lab import snapshot as snapshots
+
     begin = time.monotonic()
-    started = Lab.up(topology, name, agent)
-    click.echo(f"lab {started.name} is up after {time.monotonic() - begin:.1f} s: {' '.join(started.nodes)}")
-    click.echo(f"  enter a node   vrouter lab exec {started.name} router -- bash")
-    click.echo(f"  end it         vrouter lab down {started.name}")
+    changes = snapshots.reset(Lab.open(name), snap or snapshots.UP)
+    took_s = time.monotonic() - begin
+    done = "the router was started anew" if changes is None else f"the router made {changes} changes"
+    click.echo(f"lab {name} is back at {snap or snapshots.UP} after {took_s:.1f} s; {done}")
 
 
 @lab.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -95,6 +168,41 @@ def _row(name: str) -> dict[str, object]:
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found.started)),
         "nodes": found.nodes,
     }
+
+
+def _wish(topology: str | None, directory: str | None, apply: bool, agent: bool) -> Wish:
+    from vrouter.lab import source, starting
+
+    if directory is None:
+        return starting.Wish(topology=str(topology), agent=agent)
+    found = source.read(directory)
+    derived = found.derived()
+    return starting.Wish(topology=derived.topology, agent=agent, source=found, apply=apply, notes=derived.notes)
+
+
+def _name_of(directory: str) -> str:
+    """A directory's name as that of a lab."""
+    words = re.findall(r"[a-z0-9]+", Path(directory).absolute().name.lower())
+    return "-".join(words)[:_LONGEST_NAME].rstrip("-") or "from"
+
+
+def _started_row(started: Started) -> dict[str, object]:
+    fed = started.fed
+    return {
+        **_row(started.lab.name),
+        "up_s": round(started.up_s, 3),
+        "took_s": round(started.took_s, 3),
+        "notes": list(started.wish.notes),
+        "fed": fed.as_json() if fed else None,
+    }
+
+
+def _started_lines(started: Sequence[Started]) -> Iterator[str]:
+    for each in started:
+        yield from map(plain, each.lines())
+    name = started[0].lab.name
+    yield f"  enter a node   vrouter lab exec {name} router -- bash"
+    yield f"  end it         vrouter lab down {name}"
 
 
 def _end_on_signals() -> None:

@@ -1,4 +1,4 @@
-"""The topology that a router's commands or databags imply: the shape of `isolated`, made to measure (design 4a). Pure."""
+"""The topology that commands or databags imply: the shape of `isolated`, made to measure (design 4a). Pure."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class _World:
         return Node(name="upstream", hostname=HostName("upstream"), forwards=True, services=_WEB, nics=tuple(nics))
 
     def _control(self) -> Iterator[Node]:
-        nics = []
+        nics: list[Nic] = []
         for device in (device for device in self.devices if device.role == "control"):
             inside = [gateway for gateway in device.gateways if any(gateway in net for net in device.networks)]
             held = [
@@ -128,9 +128,7 @@ class _World:
                 for network in device.networks[:1]
                 if (address := next((g for g in inside if g in network), None) or self._free(network, 1))
             ]
-            nics.append(
-                Nic(device=f"eth{len(nics)}", segment=device.segment, mac=self._mac(), addresses=tuple(held))
-            )
+            nics.append(Nic(device=f"eth{len(nics)}", segment=device.segment, mac=self._mac(), addresses=tuple(held)))
         if nics:
             yield Node(name="control", hostname=HostName("control"), services=_WEB, nics=tuple(nics))
 
@@ -200,7 +198,8 @@ class _World:
     def _names(self, publics: Sequence[Node]) -> tuple[tuple[HostName, IPv4Address], ...]:
         found = {"www": publics[0].nics[0].addresses[0].ip} if publics else {}
         found |= {node.name: node.nics[0].addresses[0].ip for node in publics}
-        found |= {"ns": server for server in self.claims.resolvers[:1]}
+        if self.claims.resolvers:
+            found["ns"] = self.claims.resolvers[0]
         return tuple((HostName(f"{label}.{ZONE}"), address) for label, address in found.items())
 
     # -- addresses and MACs -------------------------------------------------------------------------------------------

@@ -35,7 +35,8 @@ class Lab:
     def up(cls, topology: str | Topology, name: str | None = None, agent: bool = False) -> Lab:
         """Start a lab, named as its topology if not told otherwise; when it returns every node and service is ready.
 
-        topology: one of TOPOLOGIES by its name, or a shape of its own. agent: start the resident agent in its routers; without it each command does its work in its own process.
+        topology: one of TOPOLOGIES by its name, or a shape of its own. agent: start the resident agent in its routers;
+        without it each command does its work in its own process.
 
         Raises LabError when it cannot be started; then, and on any interruption, nothing of it is left.
         """
@@ -92,6 +93,11 @@ class Lab:
         """Names, without the switch."""
         return tuple(node for node in self._state.nodes if node != SWITCH)
 
+    @property
+    def routers(self) -> tuple[str, ...]:
+        """The nodes that are routers of ours; a lab has one at least."""
+        return tuple(node.name for node in self.topology.nodes if node.router)
+
     def complete(self) -> bool:
         """Whether every box is alive."""
         return all(box.alive(pid, self.name, node) for node, pid in self._state.nodes.items())
@@ -129,22 +135,32 @@ class Lab:
         stdin: empty when not given. Raises LabError after `timeout_s` seconds (the command is killed), and with `check`
         when the command fails.
         """
+        status, out, err = self._done(node, argv, stdin, timeout_s)
+        done = subprocess.CompletedProcess(
+            list(argv), status, out.decode(errors="replace"), err.decode(errors="replace")
+        )
+        if check and status != 0:
+            raise _failed(node, argv, status, done.stderr or done.stdout)
+        return done
+
+    def output(self, node: str, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 30) -> bytes:
+        """What a command in a node prints, as it is. Raises LabError when it fails or takes longer."""
+        status, out, err = self._done(node, argv, stdin, timeout_s)
+        if status != 0:
+            raise _failed(node, argv, status, err.decode(errors="replace"))
+        return out
+
+    def _done(self, node: str, argv: Sequence[str], stdin: bytes | None, timeout_s: float) -> tuple[int, bytes, bytes]:
         source = subprocess.DEVNULL if stdin is None else subprocess.PIPE
-        what = f"{node}: {' '.join(argv)}"
         with self.popen(node, argv, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
                 out, err = process.communicate(stdin, timeout=timeout_s)
             except BaseException as error:
                 process.kill()
                 if isinstance(error, subprocess.TimeoutExpired):
-                    raise LabError(f"{what} took longer than {timeout_s:g} s") from error
+                    raise LabError(f"{node}: {' '.join(argv)} took longer than {timeout_s:g} s") from error
                 raise
-        done = subprocess.CompletedProcess(
-            list(argv), process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
-        )
-        if check and done.returncode != 0:
-            raise LabError(f"{what} exited {done.returncode}: {(done.stderr or done.stdout).strip()}")
-        return done
+        return process.returncode, out, err
 
     def put(self, node: str, path: str, data: bytes, mode: int = 0o600) -> None:
         """Replace a file in a node, and make the directories it needs. Raises LabError when it cannot be written.
@@ -154,6 +170,10 @@ class Lab:
         part = str(Path(path).parent / f".{Path(path).name}.part")
         script = 'install -D -T --mode="$1" /dev/stdin "$2" && mv -f -T "$2" "$3"'
         self.run(node, ["sh", "-c", script, "sh", f"{mode:o}", part, path], stdin=data, check=True)
+
+    def unpack(self, node: str, archive: bytes) -> None:
+        """Lay the files of a tar archive over a node's root. Raises LabError when they cannot be written."""
+        self.run(node, ["tar", "-C", "/", "-x", "--no-same-owner"], stdin=archive, check=True)
 
     def add_link(self, node: str, device: str, segment: str, mac: str) -> None:
         """Plug a NIC into a node; it is down and without addresses. Raises LabError when it cannot be."""
@@ -193,6 +213,22 @@ class Lab:
                     shutil.rmtree(directory / name, ignore_errors=True)
                 raise
 
+    def renew(self, node: str, directory: Path) -> None:
+        """End a node that the topology has, and start it anew. directory: of the lab, whose lock the caller holds.
+
+        Raises LabError; then the node is gone.
+        """
+        wanted = next(each for each in self.topology.nodes if each.name == node)
+        ports = [links.port_name(node, nic) for nic in wanted.nics]
+        self.run(SWITCH, ["sh", "-c", 'for port; do ip link del "$port" 2>&-; done', "sh", *ports])
+        box.end(self.name, node)
+        shutil.rmtree(directory / node)
+        pids = dict(self._state.nodes)
+        pids[node] = box.Start(self.name, wanted, directory).pid()
+        self._state = replace(self._state, nodes=pids)
+        state.save(self._state)
+        build.wire(pids[SWITCH], [wanted], pids)
+
     def down(self) -> None:
         """End the lab; ending twice is fine."""
         end(self.name)
@@ -223,6 +259,10 @@ def end(name: str) -> bool:
         box.end(name)
         state.remove(name)
     return True
+
+
+def _failed(node: str, argv: Sequence[str], status: int, said: str) -> LabError:
+    return LabError(f"{node}: {' '.join(argv)} exited {status}: {said.strip()}")
 
 
 def require_root() -> None:

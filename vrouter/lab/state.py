@@ -71,7 +71,12 @@ def save(state: State) -> None:
     """Replace the file whole; on tmpfs, so nothing is synced."""
     path = root() / state.name / _FILE
     fresh = path.with_suffix(".new")
-    tree = {"name": state.name, "topology": shape.dumped(state.topology), "started": state.started, "nodes": state.nodes}
+    tree = {
+        "name": state.name,
+        "topology": shape.dumped(state.topology),
+        "started": state.started,
+        "nodes": state.nodes,
+    }
     fresh.write_text(json.dumps(tree) + "\n")
     fresh.replace(path)
 
