@@ -17,6 +17,7 @@ from vrouter.answers import Answer, answer_text, plain
 from vrouter.errors import BagError, Fault, Refused, VrouterError
 from vrouter.lab.cli import lab
 from vrouter.settings import load_settings
+from vrouter.topology.cli import topology
 
 FILES = click.argument("files", nargs=-1, required=True, type=click.Path())
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
@@ -119,7 +120,14 @@ def agent(background: bool) -> int:
     return 0
 
 
+@click.group()
+def show() -> None:
+    """Show what this router is and does; changes nothing."""
+
+
 cli.add_command(lab)
+cli.add_command(show)
+show.add_command(topology)
 
 
 def _request(verb: str, question: Answer) -> Answer:
