@@ -224,14 +224,15 @@ class _Reader:
             if entry.get("mac_address") in (None, *_ABSENT):
                 self.notes.append(f"{where} mac_address: must be present; the entry has no guest")
             return
-        held = self.guests.get(mac)
-        if entry.get("remove") is True or entry.get("add") is False:
-            if held and held.address in (address, None):
-                del self.guests[mac]
+        owners = [guest.mac for guest in self.guests.values() if guest.address == address]
+        if entry.get("add") is False or entry.get("remove") is True:  # the latter spares another owner (D10)
+            for owner in owners:
+                if owner == mac or entry.get("add") is False:
+                    del self.guests[owner]
             return
-        for other in [guest for guest in self.guests.values() if guest.address == address and guest.mac != mac]:
-            if address is not None:
-                del self.guests[other.mac]
+        for owner in owners:
+            if owner != mac and address is not None:
+                del self.guests[owner]
         hostname = self._read(where, entry, "host_name", HostName, "a host name")
         self.guests[mac] = GuestClaim(where=where, mac=mac, address=address, hostname=hostname)
 

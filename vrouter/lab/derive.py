@@ -122,7 +122,7 @@ class _World:
     def _control(self) -> Iterator[Node]:
         nics: list[Nic] = []
         for device in (device for device in self.devices if device.role == "control"):
-            inside = [gateway for gateway in device.gateways if any(gateway in net for net in device.networks)]
+            inside = [gateway for gateway in device.gateways if gateway not in self._used]
             held = [
                 IPv4Interface(f"{address}/{network.prefixlen}")
                 for network in device.networks[:1]
@@ -168,7 +168,7 @@ class _World:
             elif home:
                 device, network = home
                 held.setdefault(device.segment, []).append(IPv4Interface(f"{server}/{network.prefixlen}"))
-                near = [gateway for gateway in (*device.gateways, *self._own) if gateway in network]
+                near = [ip for ip in (*device.gateways, *sorted(self._own)) if ip in network and ip != server]
                 via += near[:1]
             else:
                 world = held.setdefault(INTERNET, [self._at(_DNS)])
@@ -228,9 +228,9 @@ class _World:
 def _ranges(devices: Sequence[Device]) -> Iterator[_Range]:
     """Each public network once, and each guest network that has a gateway which is not the router."""
     seen: set[tuple[str, IPv4Network]] = set()
+    own = {address.ip for device in devices for address in device.addresses}
     for device in devices:
         for network in device.networks if device.role != "control" else ():
-            own = {address.ip for address in device.addresses}
             ours = device.role == "public"
             alone = len(device.networks) == 1  # then a gateway outside the network can only be its own
             gateways = [g for g in device.gateways if g not in own and (g in network or (alone and ours))]

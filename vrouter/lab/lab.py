@@ -104,9 +104,10 @@ class Lab:
 
     def pid(self, node: str) -> int:
         """The process id of the node's PID 1; the switch is a node too. Raises LabError when there is none."""
-        if node not in self._state.nodes:
-            self._state = state.load(self.name) or self._state  # another process may have added it
         pid = self._state.nodes.get(node)
+        if pid is None or not box.alive(pid, self.name, node):
+            self._state = state.load(self.name) or self._state  # another process may have added or renewed it
+            pid = self._state.nodes.get(node)
         if pid is None:
             raise LabError(f"lab {self.name} has no node {node!r}; it has {', '.join(self.nodes)}")
         if not box.alive(pid, self.name, node):
