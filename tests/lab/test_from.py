@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +13,13 @@ from typing import Any
 import pytest
 
 from tests.core import Core, documents, machine
-from tests.lab.test_lab import NAME, command, left_over
-from tests.system.kit import EXAMPLES, Router, eventually, example
+from tests.lab.test_lab import LAB, NAME, command, left_over, until
+from tests.system.kit import EXAMPLES, Router, canonical, eventually, example
 from vrouter.lab import lab as labs
-from vrouter.lab import snapshot
+from vrouter.lab import snapshot, state
 from vrouter.lab.errors import LabError
 from vrouter.lab.lab import Lab
+from vrouter.lab.rootfs import CHECKOUT
 
 MASK = "255.255.255.0"
 HOST = {"type": "dhcpentry", "host_name": "vm", "mac_address": "02:00:00:00:01:01", "ipv4_address": "10.1.1.21"}
@@ -118,10 +122,11 @@ def test_a_copy_of_databags_becomes_a_working_lab(name: str, tmp_path: Path, age
     assert "vmdata.json" in router.sh("router", "ls", "/etc/cloudstack")
 
 
-def test_databags_that_cannot_be_read_are_told_and_the_lab_stays(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("agent", ["--agent", "--no-agent"])
+def test_databags_that_cannot_be_read_are_told_and_the_lab_stays(name: str, tmp_path: Path, agent: str) -> None:
     (tmp_path / "cmdline.json").write_text('{"id": "cmdline", "config": {"type": "router", "name": "r"}}')
     (tmp_path / "ips.json").write_text('{"eth2": [')
-    done = command("up", "--from", str(tmp_path), "--name", name)
+    done = command("up", "--from", str(tmp_path), "--name", name, agent)
     assert done.returncode == 1
     assert "databag /etc/cloudstack/ips.json is unreadable" in done.stdout.decode()
     assert Lab.open(name).complete()
@@ -163,33 +168,58 @@ def test_when_one_of_many_fails_the_others_are_taken_down(name: str) -> None:
         assert [each for each in labs.names() if each.startswith(name)] == [f"{name}-3"]
 
 
+@pytest.mark.parametrize("after_s", [0.2, 0.8])
+def test_many_that_are_interrupted_are_taken_down(name: str, after_s: float) -> None:
+    words = [*LAB, "up", "isolated", "--name", name, "--count", "6"]
+    with subprocess.Popen(words, cwd=CHECKOUT, stdout=subprocess.DEVNULL) as process:
+        for _ in until("the first start began"):
+            if (state.root() / f"{name}-1").exists():
+                break
+        time.sleep(after_s)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) != 0
+    assert [each for each in labs.names() if each.startswith(name)] == []
+
+
 # states of a router
+
+
+def state_of(router: Router) -> list[str]:
+    """What makes two states equal (design 4a), in few processes; bags to the byte."""
+    script = (
+        "ip -4 -o addr | awk '{print $2, $4}'; ip -4 route list table all; ip -4 rule;"
+        " find /etc/cloudstack /etc/dnsmasq.d /etc/dnsmasq-resolv.conf /etc/resolv.conf /var/lib/vrouter /etc/iproute2"
+        " -type f 2>&-"
+        " | xargs md5sum"
+    )
+    ruleset = json.loads(router.sh("router", "nft", "-j", "list", "ruleset"))
+    return [*canonical(ruleset), *sorted(router.sh("router", "sh", "-c", script).splitlines())]
 
 
 @pytest.mark.parametrize("agent", [False, True])
 def test_snapshot_and_reset(name: str, agent: bool) -> None:
     with Lab.up("isolated", name, agent=agent) as lab:
         router = Router(lab)
-        untold = router.state()
+        untold = state_of(router)
         router.send(*documents(EXAMPLES / "isolated"))
         router.sh("router", "touch", "/var/cache/cloud/failed/kept")
-        full = router.state()
+        full = state_of(router)
         assert snapshot.save(lab) == "1"
         router.send(example("dhcpentry-remove"), example("ips-remove"))
-        router.sh("router", "ip", "addr", "flush", "dev", "eth3")
-        less = router.state()
+        less = state_of(router)
         assert snapshot.save(lab, "less") == "less"
         router.sh("router", "rm", "/var/cache/cloud/failed/kept")
+        router.sh("router", "ip", "addr", "flush", "dev", "eth3")
 
         assert (snapshot.reset(lab, "1") or 0) > 0
-        assert router.state() == full
+        assert state_of(router) == full
         assert router.lab.run("router", ["ls", "/var/cache/cloud/failed/kept"]).returncode == 0
         assert snapshot.reset(lab, "less") is not None
-        assert router.state()["bags"] == less["bags"]
+        assert state_of(router) == less
         assert snapshot.names(name) == ["1", "less"]
 
         assert snapshot.reset(lab) is None
-        assert router.state() == untold
+        assert state_of(router) == untold
         assert command("exec", name, "router", "--", "test", "-S", "/run/vrouter/agent.sock").returncode == (not agent)
         router.send(*documents(EXAMPLES / "isolated"))
         assert eventually(lambda: router.lease("guest1")).get("ip") == "10.1.1.11", "its links are plugged in again"
@@ -198,11 +228,11 @@ def test_snapshot_and_reset(name: str, agent: bool) -> None:
 def test_a_lab_from_files_is_reset_to_what_they_made_of_it(name: str) -> None:
     assert command("up", "--from", str(EXAMPLES / "isolated"), "--name", name).returncode == 0
     router = Router(Lab.open(name))
-    before = router.state()
+    before = state_of(router)
     router.send(example("dhcpentry-remove"))
-    assert router.state() != before
+    assert state_of(router) != before
     assert b"is back at up" in command("reset", name).stdout
-    assert router.state() == before
+    assert state_of(router) == before
     assert b"saved mine" in command("snapshot", name, "mine").stdout
     unknown = command("reset", name, "other")
     assert unknown.returncode == 1 and b"has no snapshot 'other'; it has up, mine" in unknown.stderr

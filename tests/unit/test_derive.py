@@ -36,7 +36,7 @@ ADDRESSES = [
     "169.254.0.9",
     "x",
 ]
-MASKS = ["255.255.255.0", "255.255.255.254", "255.255.255.255", "255.0.0.0", "x"]
+MASKS = ["0.0.0.0", "255.255.255.0", "255.255.255.254", "255.255.255.255", "255.0.0.0", "x"]
 NUMBERS = [0, 1, 2, "3", 7, 9999, 10000, "x", None]
 TYPES = ["cmdline", "ips", "guestnetwork", "dhcpentry", "ipaliases", "dhcpconfig", "vmdata", "lights"]
 
@@ -85,7 +85,8 @@ def holds(claimed: Claims, derived: Derived) -> None:
     assert shape.loaded(json.loads(json.dumps(shape.dumped(topology)))) == topology
     nics = [(node, nic) for node in topology.nodes for nic in node.nics]
     assert max(Counter(nic.mac for _, nic in nics).values(), default=1) == 1
-    assert max(Counter((nic.segment, a.ip) for _, nic in nics for a in nic.addresses).values(), default=1) == 1
+    held = {(node.name, nic.segment, address.ip) for node, nic in nics for address in nic.addresses}
+    assert max(Counter((segment, address) for _, segment, address in held).values(), default=1) == 1
     own = {claim.address.ip for claim in claimed.nics if claim.address}
     assert not own & {address.ip for _, nic in nics for address in nic.addresses}
     assert all(len(links.port_name(node.name, nic)) <= 15 for node, nic in nics)
@@ -109,6 +110,27 @@ def holds(claimed: Claims, derived: Derived) -> None:
 @given(directories)
 def test_whatever_the_files_hold_a_lab_can_be_made_of_it(files: list[Json]) -> None:
     claimed = told(files)
+    holds(claimed, derive(claimed, "x"))
+
+
+_leaves = st.sampled_from(
+    [*ADDRESSES, *MASKS, *MACS, *NUMBERS, True, False, "", "null", "eth2", "\ud800", 1e9, "Public"]
+)
+_members = st.sampled_from(
+    ["public_ip", "netmask", "gateway", "vif_mac_address", "nic_dev_id", "mac_address", "ipv4_address", "device", "dns",
+     "config", "eth0", "eth2", "ethNone", "lo", "id", "10.1.1.11", "fd00::1", "router_guest_ip", "router_guest_netmask",
+     "eth0ip", "eth0mask", "eth2ip", "dns1", "nic_macs", "host_name", "remove", "add", "router_ip_address"]
+)  # fmt: skip
+_json = st.recursive(
+    _leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_members, inner, max_size=5), max_leaves=20
+)
+_bag_names = st.sampled_from(["cmdline", "ips", "guestnetwork", "dhcpentry", "dhcpconfig", "firewallrules", "foreign"])
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.dictionaries(_bag_names, st.dictionaries(_members, _json, max_size=4)))
+def test_whatever_the_databags_hold_a_lab_can_be_made_of_them(bags: dict[str, Json]) -> None:
+    claimed = claims.of_bags(bags)
     holds(claimed, derive(claimed, "x"))
 
 

@@ -259,7 +259,10 @@ class _Reader:
                 self.notes.append(f"{where} {address}: must be present; passed over")
             return None
         try:
-            return IPv4Interface(f"{entry[address]}/{_text(entry, mask)}")
+            found = IPv4Interface(f"{entry[address]}/{_text(entry, mask)}")
+            if found.network.prefixlen == 0:
+                raise ValueError
+            return found
         except ValueError:
             self.notes.append(f"{where} {mask}: {shown(entry.get(mask))} is not a netmask; the address is passed over")
             return None

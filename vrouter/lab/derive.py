@@ -240,12 +240,13 @@ def _ranges(devices: Sequence[Device]) -> Iterator[_Range]:
 
 
 def _internet(devices: Sequence[Device], claims: Claims) -> IPv4Network:
-    """A network for the world that overlaps nothing of the router's."""
-    taken = [network for device in devices for network in device.networks]
-    taken += [IPv4Network(server) for server in claims.resolvers]
-    taken += [IPv4Network(gateway) for device in devices for gateway in device.gateways]
-    free = (net for net in _INTERNETS if not any(net.overlaps(other) for other in taken))
-    return next(free, _INTERNETS[0])
+    """A network for the world that overlaps none of the router's; where those take all, one that has no address."""
+    networks = [network for device in devices for network in device.networks]
+    addresses = {address.ip for device in devices for address in device.addresses} | set(claims.resolvers)
+    addresses |= {gateway for device in devices for gateway in device.gateways}
+    empty = [net for net in _INTERNETS if not any(address in net for address in addresses)]
+    free = (net for net in empty if not any(net.overlaps(other) for other in networks))
+    return next(free, empty[0] if empty else _INTERNETS[0])
 
 
 def _host_name(claim: GuestClaim) -> HostName | None:

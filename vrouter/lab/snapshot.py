@@ -96,8 +96,7 @@ def _renew(lab: Lab, node: str, directory: Path) -> None:
     lab.renew(node, directory)
     if kept:
         lab.unpack(node, kept)
-    if agent:
-        services.Launch(node, lab.pid(node), services.AGENT).finish()
+    _start_agent(lab, node, agent)
 
 
 def names(lab: str) -> list[str]:
@@ -122,15 +121,25 @@ def restore(lab: Lab, node: str, archive: bytes) -> int:
 
 @contextmanager
 def _without_agent(lab: Lab, node: str) -> Iterator[None]:
-    """Stop the router's agent, which saves all it has, and start it again at the end where one ran."""
+    """Stop the router's agent, which saves all it has, and start it again at the end where one ran.
+
+    After a failure its start is only tried: what keeps it from starting is what is told already.
+    """
     pid = _agent(lab.pid(node))
     if pid:
         _stop(pid, node)
     try:
         yield
-    finally:
-        if pid:
-            services.Launch(node, lab.pid(node), services.AGENT).finish()
+    except BaseException:
+        with suppress(LabError):
+            _start_agent(lab, node, pid)
+        raise
+    _start_agent(lab, node, pid)
+
+
+def _start_agent(lab: Lab, node: str, ran: int | None) -> None:
+    if ran:
+        services.Launch(node, lab.pid(node), services.AGENT).finish()
 
 
 def _agent(router: int) -> int | None:
