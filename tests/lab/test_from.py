@@ -168,9 +168,9 @@ def test_when_one_of_many_fails_the_others_are_taken_down(name: str) -> None:
         assert [each for each in labs.names() if each.startswith(name)] == [f"{name}-3"]
 
 
-@pytest.mark.parametrize("after_s", [0.2, 0.8])
+@pytest.mark.parametrize("after_s", [0.5])
 def test_many_that_are_interrupted_are_taken_down(name: str, after_s: float) -> None:
-    words = [*LAB, "up", "isolated", "--name", name, "--count", "6"]
+    words = [*LAB, "up", "isolated", "--name", name, "--count", "4"]
     with subprocess.Popen(words, cwd=CHECKOUT, stdout=subprocess.DEVNULL) as process:
         for _ in until("the first start began"):
             if (state.root() / f"{name}-1").exists():
