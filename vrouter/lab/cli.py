@@ -41,7 +41,7 @@ def lab() -> None:
 @click.option("--name", help="Name of the lab; by default that of the topology or the directory.")
 @click.option("--no-apply", is_flag=True, help="With --from: put the files into the router, and leave them there.")
 @click.option("--count", type=click.IntRange(1, 1000), help="Start NAME-1 to NAME-COUNT.")
-@click.option("--agent/--no-agent", default=False, help="Start the resident agent in the router, or not.")
+@click.option("--agent/--no-agent", default=True, help="Start the resident agent in the router, or not.")
 @_JSON
 def up(
     topology: str | None,

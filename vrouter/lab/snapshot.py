@@ -33,13 +33,13 @@ _SOCKET = "run/vrouter/agent.sock"
 _STOP_S = 20.0
 _CONVERGE_S = 120.0
 _DERIVED = "/var/lib/vrouter/dnsmasq"  # files that the router writes anew; the daemon watches them
-_SAVED = ("/etc/cloudstack", "/etc/vrouter", "/var/cache/cloud", "/var/lib/vrouter")
+_SAVED = ("/etc/cloudstack", "/etc/vrouter", "/var/cache/cloud", "/var/lib/vrouter", "/var/log/vrouter")
 
 _LOCKED = 'mkdir -p /run/vrouter && exec flock /run/vrouter/lock sh -eu -c "$1" sh'
 _PACK = f"exec tar -C / -c --exclude=.{_DERIVED} {' '.join(f'.{path}' for path in _SAVED)}"
 _CLEAR = (
     "for path in /etc/cloudstack/* /etc/cloudstack/.[!.]* /var/cache/cloud/* /var/cache/cloud/.[!.]* "
-    f'/var/lib/vrouter/*; do if [ "$path" != {_DERIVED} ]; then rm -rf -- "$path"; fi; done; '
+    f'/var/lib/vrouter/* /var/log/vrouter/*; do if [ "$path" != {_DERIVED} ]; then rm -rf -- "$path"; fi; done; '
     "cd /var/cache/cloud; mkdir -m 0700 claimed failed processed; "
 )
 _UNPACK = f"{_CLEAR} exec tar -C / -x --no-same-owner"
