@@ -189,6 +189,7 @@ def state_of(router: Router) -> list[str]:
     script = (
         "ip -4 -o addr | awk '{print $2, $4}'; ip -4 route list table all; ip -4 rule;"
         " find /etc/cloudstack /etc/dnsmasq.d /etc/dnsmasq-resolv.conf /etc/resolv.conf /var/lib/vrouter /etc/iproute2"
+        " /var/log/vrouter"
         " -type f 2>&-"
         " | xargs md5sum"
     )

@@ -1,4 +1,4 @@
-"""The state of a lab's routers, kept and brought back: bags and caches are saved, the rest is the router's convergence.
+"""The state of a lab's routers, kept and brought back: bags, caches and history; the rest is the router's convergence.
 
 A snapshot is one archive a router, below `.snapshots/NAME/` in the directory of the lab; it goes with the lab.
 """
