@@ -20,6 +20,7 @@ from vrouter.lab.cli import lab
 from vrouter.past.cli import confirm, diff, history, rollback
 from vrouter.settings import load_settings
 from vrouter.show.cli import completion, show, status
+from vrouter.topology.cli import topology
 
 FILES = click.argument("files", nargs=-1, required=True, type=click.Path())
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
@@ -150,6 +151,7 @@ def agent(background: bool) -> int:
     return 0
 
 
+show.add_command(topology)
 for command in (status, show, history, diff, rollback, confirm, completion, lab):
     cli.add_command(command)
 
