@@ -1,6 +1,7 @@
 """The command line `vrouter`: text for people, JSON for programs.
 
-Exit status: 0 done or nothing to change, 1 refused or failed, 2 changes (only `plan`), 64 usage.
+Exit status: 0 done or nothing to change, 1 refused or failed, 2 changes (`plan`) or something is wrong (`status`), 64
+usage.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from pathlib import Path
 
 import click
 
-from vrouter.agent.client import RUN_DIR, ask
 from vrouter.answers import Answer, answer_text, plain
+from vrouter.asking import request as _request
 from vrouter.errors import BagError, Fault, Refused, VrouterError
 from vrouter.lab.cli import lab
+from vrouter.past.cli import confirm, diff, history, rollback
 from vrouter.settings import load_settings
+from vrouter.show.cli import completion, show, status
+from vrouter.topology.cli import topology
 
 FILES = click.argument("files", nargs=-1, required=True, type=click.Path())
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
@@ -30,7 +34,8 @@ def cli() -> None:
 
     \b
     Exit status: 0 done or nothing to change, 1 refused or failed,
-    2 there is something to change (only `plan`), 64 wrong usage.
+    2 there is something to change (`plan`) or wrong (`status`),
+    64 wrong usage.
     """
 
 
@@ -56,26 +61,53 @@ def validate_files(files: tuple[str, ...], as_json: bool) -> int:
 @cli.command()
 @FILES
 @JSON
-def plan(files: tuple[str, ...], as_json: bool) -> int:
+@click.option("--all", "every", is_flag=True, help="Every line, however many, also on a terminal.")
+def plan(files: tuple[str, ...], as_json: bool, every: bool) -> int:
     """Show what applying command FILES, one after the other, would change; changes nothing.
 
+    \b
+    Exit status: 0 nothing to change, 2 changes, 1 refused.
     Example: vrouter plan forwarding_rules.json
+    JSON: changes [action, kind, name, before, after, origin], pending, and
+    files, each with file, type, refused, faults, changes (how many of the
+    list), diffs [path, diff], daemons [name, action, why], ends {rules,
+    connections, complete}, expected_ms. docs/show.md describes each.
     """
     found = _request("plan", _contents(files))
-    _print(found, as_json)
+    if as_json:
+        _print(found, as_json)
+    else:
+        from vrouter.show.plan_text import plan_text
+        from vrouter.show.terminal import screen
+
+        click.echo(plan_text(found, screen(), every))
     return _status(found) or (CHANGES if found["changes"] else 0)
 
 
 @cli.command()
 @FILES
+@click.option(
+    "--confirm",
+    "seconds",
+    type=click.FloatRange(1, 86400),
+    metavar="SECONDS",
+    help="Take the change back after so long, unless vrouter confirm keeps it.",
+)
 @JSON
-def apply(files: tuple[str, ...], as_json: bool) -> int:
+def apply(files: tuple[str, ...], seconds: float | None, as_json: bool) -> int:
     """Apply command FILES, one after the other, as update_config does; the files stay where they are.
 
-    Example: vrouter apply forwarding_rules.json
+    Example: vrouter apply --confirm 60 forwarding_rules.json
     """
-    found = _request("apply", _contents(files))
+    if seconds is None:
+        found = _request("apply", _contents(files))
+    else:
+        from vrouter.past.confirm import start
+
+        found = start(_contents(files), seconds)
     _print(found, as_json)
+    if seconds is not None and any(file["state"] for file in found["files"]):
+        click.echo(f"goes back by itself in {seconds:g} s; vrouter confirm keeps it", err=True)
     return _status(found)
 
 
@@ -121,21 +153,9 @@ def agent(background: bool) -> int:
     return 0
 
 
-cli.add_command(lab)
-
-
-def _request(verb: str, question: Answer) -> Answer:
-    """Of the agent; where none runs, of the pipeline in this process. The engine is imported only then."""
-    said = ask(os.environ.get("VROUTER_RUN_DIR", RUN_DIR), verb, json.dumps(question))
-    if said is None:
-        from vrouter.embedded import request
-
-        return request(verb, question)
-    status, text = said
-    if status:
-        raise VrouterError(text)
-    found: Answer = json.loads(text)
-    return found
+show.add_command(topology)
+for command in (status, show, history, diff, rollback, confirm, completion, lab):
+    cli.add_command(command)
 
 
 def _validated(name: str) -> Answer:

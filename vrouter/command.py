@@ -17,8 +17,12 @@ from vrouter.host.host import Host
 from vrouter.intake import BOOT, Intake
 from vrouter.model.settings import Settings
 from vrouter.outcome import Outcome, Registry
+from vrouter.past import answer as past
 from vrouter.pending import Pending
 from vrouter.pipeline import Router
+from vrouter.records import Recent
+from vrouter.show.answer import VERBS as LOOKS
+from vrouter.show.answer import shown, with_details
 
 REGISTRY = Registry(bags=BAGS, commands=COMMANDS, handlers=HANDLERS)
 
@@ -27,12 +31,13 @@ REGISTRY = Registry(bags=BAGS, commands=COMMANDS, handlers=HANDLERS)
 class Session:
     """One writer: the lock is held, what a dead run had claimed is finished, waiting boot arguments are taken (K10).
 
-    finished: what became of those, by the name of the file.
+    finished: what became of those, by the name of the file. recent: the memory of the agent, where it is one.
     """
 
     router: Router
     intake: Intake
     finished: Mapping[str, Outcome] = field(default_factory=dict)
+    recent: Recent | None = None
 
 
 @contextmanager
@@ -60,8 +65,27 @@ def session(settings: Settings, waiting: bool = True, asked: str = "") -> Iterat
 
 
 def answer(current: Session, verb: str, question: Answer) -> Answer:
-    """What `plan`, `apply` or `converge` comes to. question: `files`, pairs of name and content (bytes as Latin-1, None
-    where it cannot be read), or `dry_run`. Raises VrouterError."""
+    """What a verb of VERBS comes to. Raises VrouterError.
+
+    question: of `plan` and `apply` `files`, pairs of name and content (bytes as Latin-1, None where it cannot be read);
+    of `converge` `dry_run`; of `diff` `first` and `last`; of `rollback` `to` and `dry_run`; of `revert` `states`; of
+    `status` and `show` what `show.answer` takes.
+    """
+    settings = current.router.settings
+    if verb in LOOKS:
+        return shown(current.router, settings, verb, question, current.recent)
+    if verb in ("history", "diff", "rollback", "revert"):
+        states, now = current.router.keeper.history.states(), current.router.packed
+        if verb == "history":
+            return past.listed(states)
+        if verb == "diff":
+            return past.difference(states, question["first"], question["last"])
+        if verb == "rollback":
+            name, content = f"rollback-to-{question['to']}.json", past.rollback(states, question["to"], now)
+        else:
+            name, content = "revert.json", past.revert(states, question["states"], now)
+        verb = "plan" if question.get("dry_run") else "apply"
+        question = {"files": [(name, content.decode("latin-1"))]}
     if verb == "converge":
         return {
             "changes": current.router.converge(bool(question["dry_run"])).changes_tree(),
@@ -73,14 +97,18 @@ def answer(current: Session, verb: str, question: Answer) -> Answer:
     unreadable = [Outcome(name, faults=(Fault("", "", "cannot read it"),)) for name, text in files if text is None]
     if verb == "plan":
         planned, waiting = current.router.plan(readable)
-        return _outcomes([*planned, *unreadable], waiting)
-    outcomes: list[Outcome] = []
+        outcomes = [*planned, *unreadable]
+        return with_details(_outcomes(outcomes, waiting), outcomes, settings, current.recent is not None)
+    done: list[Outcome] = []
     for name, content in readable:
         try:
-            outcomes += current.router.run([current.intake.copy_in(name, content)]).values()
+            done += current.router.run([current.intake.copy_in(name, content)]).values()
         except VrouterError as error:
-            outcomes.append(Outcome(name, faults=(Fault("", "", str(error)),)))
-    return _outcomes([*outcomes, *unreadable], current.router.pending())
+            done.append(Outcome(name, faults=(Fault("", "", str(error)),)))
+    if current.recent:
+        for outcome in done:
+            current.recent.add(outcome)
+    return _outcomes([*done, *unreadable], current.router.pending())
 
 
 def _outcomes(outcomes: Sequence[Outcome], pending: Sequence[Pending]) -> Answer:
@@ -100,6 +128,7 @@ def outcome_json(outcome: Outcome) -> Answer:
         "refused": bool(outcome.faults),
         "faults": [fault.as_json() for fault in outcome.faults],
         "changes": len(outcome.plan.changes),
+        "state": outcome.state,
         "elapsed_ms": round(outcome.elapsed_s * 1000, 2),
         "stages_ms": {stage: round(took, 3) for stage, took in outcome.stages_ms.items()},
     }

@@ -60,9 +60,9 @@ class Translation:
 class Ending:
     """What to end. addresses: connections to or from an address that is gone, whatever translated them."""
 
-    addresses: frozenset[IPv4Address]
-    gone: tuple[Translation, ...]
-    kept: tuple[Translation, ...]
+    addresses: frozenset[IPv4Address] = frozenset()
+    gone: tuple[Translation, ...] = ()
+    kept: tuple[Translation, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.addresses or self.gone)

@@ -65,11 +65,17 @@ class Convergence:
 
     def observe(self) -> None:
         """Take all that the machine holds as it is now; any of it may have come apart. Raises HostError."""
-        want = self.wanted.resources
         self._have, self.settled = {}, False
-        found = self._host.observe(want)
+        self._have = self._held_once(self._host.observe(self.wanted.resources))
+
+    def _held_once(self, found: dict[Key, Resource]) -> dict[Key, Resource]:
+        """What is as it is wanted is that very resource, which also knows where it comes from."""
+        want = self.wanted.resources
         for key, resource in found.items():
-            self._have[key] = wanted if (wanted := want.get(key)) == resource and wanted else resource  # held once
+            wanted = want.get(key)
+            if wanted is not None and wanted == resource:
+                found[key] = wanted
+        return found
 
     def device_moved(self) -> bool:
         """Whether a device came or went since the facts were taken."""
@@ -167,7 +173,7 @@ class Convergence:
         and their watchers have said nothing. Raises HostError."""
         want = self.wanted.resources
         kept = {key: found for key, found in self._have.items() if key[0] in _POLICY or key[0] == "host"}
-        self._have = kept | self._host.observe_but_policy(want)
+        self._have = kept | self._held_once(self._host.observe_but_policy(want))
         return diff(self._have, want)
 
     def agrees(self, path: str) -> bool:

@@ -9,14 +9,17 @@ import time
 from vrouter.agent.client import ask
 from vrouter.answers import Answer, file_text
 from vrouter.closed import close
-from vrouter.command import REGISTRY, answer, outcome_json, session
+from vrouter.command import REGISTRY, Session, answer, outcome_json, session
 from vrouter.errors import VrouterError
 from vrouter.host.host import Host
 from vrouter.intake import Intake
 from vrouter.model.settings import Settings
+from vrouter.pipeline import Router
 from vrouter.settings import load_settings
 
 _POLL_S = 0.02
+_LOOK_S = 1.0  # how long one who only looks waits for another process,
+_LOOKS = 3  # and how often it looks where others go on
 
 
 def update_config(name: str, keep: bool) -> tuple[int, str]:
@@ -53,6 +56,31 @@ def request(verb: str, question: Answer) -> Answer:
     changes_nothing = verb == "plan" or bool(question.get("dry_run"))
     with session(settings, waiting=not changes_nothing) as current:
         return answer(current, verb, question)
+
+
+def look(verb: str, question: Answer) -> Answer:
+    """The answer to a verb that changes nothing. It takes no lock, so that a router that hangs can be looked at; where
+    somebody began to change the machine meanwhile, it looks again. Raises VrouterError."""
+    settings = load_settings(os.environ)
+    intake = Intake(settings)
+    found: Answer = {}
+    for _ in range(_LOOKS):
+        held = _is_held(intake)
+        with Host(settings) as host:
+            found = answer(Session(Router(settings, REGISTRY, host), intake), verb, question | {"busy": held})
+        if held or intake.is_free():
+            break
+    return found
+
+
+def _is_held(intake: Intake) -> bool:
+    """Whether another process keeps the lock all the while."""
+    end = time.monotonic() + _LOOK_S
+    while not intake.is_free():
+        if time.monotonic() > end:
+            return True
+        time.sleep(_POLL_S)
+    return False
 
 
 def close_policy() -> None:

@@ -47,6 +47,10 @@ class BagError(VrouterError):
     """A databag that cannot be read; it is never treated as empty (contract commands 7.2, D1)."""
 
 
+class HistoryError(VrouterError):
+    """A state that is not kept, or that no way leads back to."""
+
+
 class IntakeError(VrouterError):
     """A command file that cannot be found, claimed or archived."""
 

@@ -41,12 +41,14 @@ _KEEP, _DELETE = 0o600, 0o700  # modes of a claimed file, so that a later proces
 class Claimed:
     """A command file that is ours alone; while it exists the command is not finished.
 
-    keep: archive it when it is done, else delete it (contract commands 2.1).
+    keep: archive it when it is done, else delete it (contract commands 2.1). stamp: its place in the order of claims,
+    nanoseconds since the epoch.
     """
 
     name: str
     path: Path
     keep: bool = True
+    stamp: int = 0
 
     def read(self) -> bytes:
         """Its bytes, one more than the limit at most. Raises IntakeError."""
@@ -97,7 +99,7 @@ class Intake:
         """What a run that died had claimed, oldest first."""
         found = sorted((path.stat().st_mtime_ns, path, path.stat().st_mode) for path in self._claimed.iterdir())
         self._last_claim_ns = max([self._last_claim_ns, *(claimed_ns for claimed_ns, _, _ in found)])
-        return [Claimed(path.name, path, stat.S_IMODE(mode) != _DELETE) for _, path, mode in found]
+        return [Claimed(path.name, path, stat.S_IMODE(mode) != _DELETE, stamp) for stamp, path, mode in found]
 
     def boot_waits(self) -> bool:
         """Whether boot arguments have not been taken yet."""
@@ -123,13 +125,13 @@ class Intake:
         try:
             if not source.is_file() or source.is_symlink():
                 return None
-            self._stamp(source)
+            stamp = self._stamp(source)
             os.chmod(source, _KEEP if keep else _DELETE)
             os.rename(source, target)
         except OSError as error:
             raise IntakeError(f"cannot claim {name!r}: {error.strerror}") from error
         reached("claimed")
-        return Claimed(name, target, keep)
+        return Claimed(name, target, keep, stamp)
 
     def delete_later(self, claimed: Claimed) -> Claimed:
         """The same command; its file is not kept when it is done."""
@@ -137,10 +139,11 @@ class Intake:
             os.chmod(claimed.path, _DELETE)
         return replace(claimed, keep=False)
 
-    def _stamp(self, path: Path) -> None:
+    def _stamp(self, path: Path) -> int:
         """Write the order of claims down: the kernel's own times are too coarse for it, and the clock may jump."""
         self._last_claim_ns = max(self._last_claim_ns + 1, time.time_ns())
         os.utime(path, ns=(self._last_claim_ns, self._last_claim_ns))
+        return self._last_claim_ns
 
     def copy_in(self, name: str, content: bytes) -> Claimed:
         """An operator's command, claimed under a name of its own; the original stays. Raises IntakeError."""
@@ -150,10 +153,10 @@ class Intake:
             descriptor = os.open(self._claimed / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(descriptor, "wb") as handle:
                 handle.write(content)
-            self._stamp(self._claimed / name)
+            stamp = self._stamp(self._claimed / name)
         except OSError as error:
             raise IntakeError(f"cannot copy {name!r} into {self._claimed}: {error.strerror}") from error
-        return Claimed(name, self._claimed / name)
+        return Claimed(name, self._claimed / name, stamp=stamp)
 
     def was_done(self, name: str) -> bool:
         """Whether a command of that name is archived (contract commands 2.2)."""

@@ -8,8 +8,10 @@ from typing import Any
 from vrouter.contracts import Bag
 from vrouter.errors import BagError, Refused, VrouterError
 from vrouter.faults import reached
+from vrouter.history import History
 from vrouter.intake import Claimed, Intake
 from vrouter.model.bag import Entry
+from vrouter.model.history import Edit, Place
 from vrouter.model.settings import Settings
 from vrouter.outcome import Outcome, faults_of
 from vrouter.store import Store
@@ -28,6 +30,7 @@ class Keeper:
         self._defer = defer
         self._store = Store(settings.bag_dir)
         self._intake = Intake(settings)
+        self.history = History(settings)
         self._bags: dict[str, dict[str, Entry]] = {}
         self._unsaved: set[str] = set()
         self._unfinished: list[Claimed] = []
@@ -70,13 +73,15 @@ class Keeper:
                     raise
                 self._unsaved.add(name)
 
-    def finish(self, done: Mapping[Claimed, Iterable[str]]) -> None:
-        """Commands are done, each with the bags it changed: its file is archived, or it is the journal of a bag that is
-        not written yet."""
+    def finish(self, done: Mapping[Claimed, tuple[str, Mapping[Place, Edit]]]) -> list[int]:
+        """Commands are done, each with its type and what it edited: its file is archived, or it is the journal of a bag
+        that is not written yet. The number of the state after each."""
         saved: list[Claimed] = []
-        for claimed, names in done.items():
-            (saved if self._unsaved.isdisjoint(names) else self._unfinished).append(claimed)
+        for claimed, (_, edits) in done.items():
+            (saved if self._unsaved.isdisjoint(bag for bag, _ in edits) else self._unfinished).append(claimed)
+        numbers = self.history.record([(claimed, type, edits) for claimed, (type, edits) in done.items()])
         self._unfinished += self._intake.archive(saved)
+        return numbers
 
     def flush(self) -> None:
         """Write what was deferred, then archive its commands. Raises BagError; then they stay the journal."""

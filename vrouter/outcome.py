@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from vrouter.connections import Ending
 from vrouter.contracts import Bag, Command, Handler
 from vrouter.errors import Fault, Refused, VrouterError
 from vrouter.plan import Plan
@@ -24,7 +25,9 @@ class Registry:
 class Outcome:
     """What became of one command. faults: empty when it is done. elapsed_s: from its batch's start to its answer.
 
-    stages_ms: milliseconds of each step that the batch went through together.
+    stages_ms: milliseconds of each step that the batch went through together. state: number of the state of all bags
+    after it, see history; nought where it edited nothing. ends: the connections that a plan would end; nothing where it
+    was carried out.
     """
 
     file: str
@@ -33,6 +36,8 @@ class Outcome:
     faults: tuple[Fault, ...] = ()
     elapsed_s: float = 0.0
     stages_ms: Mapping[str, float] = field(default_factory=dict)
+    state: int = 0
+    ends: Ending = field(default_factory=Ending)
 
 
 def faults_of(error: VrouterError) -> tuple[Fault, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+from vrouter.connections import ending
 from vrouter.convergence import Convergence, Laps
 from vrouter.errors import HostError, Refused, VrouterError, unexpected
 from vrouter.faults import reached
@@ -17,6 +18,7 @@ from vrouter.host.host import Host
 from vrouter.intake import Claimed
 from vrouter.keeper import Keeper
 from vrouter.model.bag import Changes, Entry, effective, replaced
+from vrouter.model.history import Edit, Packed, Place, pack
 from vrouter.model.intents import Address, Intent
 from vrouter.model.resources import Key
 from vrouter.model.settings import Settings
@@ -24,6 +26,7 @@ from vrouter.outcome import Outcome, Registry, faults_of
 from vrouter.pending import Pending, pending
 from vrouter.plan import Plan
 from vrouter.validate import parse_document, validate
+from vrouter.view import View
 
 Intents = Mapping[tuple[str, str], tuple[Intent, ...]]
 
@@ -36,11 +39,20 @@ class _Decision:
     plan: Plan
     touched: frozenset[Key]
     bags_before: Mapping[str, Changes]
+    bags_after: Mapping[str, Changes]
     asked_before: Intents
 
     def changed(self) -> list[str]:
         """The bags in which it changed an entry."""
         return [name for name, change in self.bags_before.items() if change]
+
+    def edits(self) -> dict[Place, Edit]:
+        """The entries before and after it."""
+        return {
+            (name, key): Edit(pack(before), pack(self.bags_after[name][key]))
+            for name, change in self.bags_before.items()
+            for key, before in change.items()
+        }
 
 
 class _Held(Exception):
@@ -52,6 +64,7 @@ class Router:
 
     def __init__(self, settings: Settings, registry: Registry, host: Host, defer: bool = False) -> None:
         """Read the bags and observe the machine. defer: as the keeper says. Raises BagError, HostError."""
+        self.settings = settings
         self._registry = registry
         self._laps = Laps()
         self._state = Convergence(registry.handlers, host, self._laps)
@@ -115,12 +128,12 @@ class Router:
                 middle = len(commands) // 2
                 return self.run(commands[:middle]) | self.run(commands[middle:])
             return {key: self.keeper.refuse(key, error, decision.type) for key, decision in decided.items()}
-        self.keeper.finish({claimed: decision.changed() for claimed, decision in decided.items()})
+        states = self.keeper.finish({claimed: (each.type, each.edits()) for claimed, each in decided.items()})
         self._laps.lap("archive")
         reached("archived")
         return {
-            claimed: Outcome(claimed.name, decision.type, done if len(decided) == 1 else decision.plan)
-            for claimed, decision in decided.items()
+            claimed: Outcome(claimed.name, each.type, done if len(decided) == 1 else each.plan, state=state)
+            for (claimed, each), state in zip(decided.items(), states, strict=True)
         }
 
     def plan(self, documents: Iterable[tuple[str, bytes]]) -> tuple[list[Outcome], tuple[Pending, ...]]:
@@ -140,12 +153,18 @@ class Router:
                 )
                 continue
             decisions.append(decision)
-            outcomes.append(Outcome(name, decision.type, decision.plan))
+            ends = ending(decision.plan, self._state.wanted.resources)
+            outcomes.append(Outcome(name, decision.type, decision.plan, ends=ends))
             self._state.settled = True  # the first plan holds what has come apart; the next ones go on from there
         waiting = self.pending()
         self._take_back(decisions)
         self._state.settled = settled
         return outcomes, waiting
+
+    def packed(self, place: Place) -> Packed:
+        """An entry as a state of the history holds it; None where there is none."""
+        bag, key = place
+        return pack(self._bags[bag].get(key)) if bag in self._bags else None
 
     def pending(self) -> tuple[Pending, ...]:
         """What is saved and waits for an address, a device or a subnet (design 4a)."""
@@ -154,6 +173,11 @@ class Router:
     def rests_until(self) -> float:
         """When those that were held back may be given again, in seconds of time.monotonic."""
         return self._state.rests_until()
+
+    def view(self, drift: Plan) -> View:
+        """All that is asked for and wanted, for those who show it. drift: what differs from it now."""
+        wanted = self._state.wanted
+        return View(wanted.intents(), wanted.resources, self._state.machine, self.pending(), drift, self._bags)
 
     def knows_anything(self) -> bool:
         """Whether any bag holds an entry; a router that was told nothing is left as it is."""
@@ -227,7 +251,7 @@ class Router:
         }
         plan, touched = self._state.ask(after, before)
         taken = {name: replaced(self._bags[name], change) for name, change in changes.items()}
-        return _Decision(type, plan, touched, taken, before)
+        return _Decision(type, plan, touched, taken, changes, before)
 
     def _asked(self, bag: str, entry: Entry) -> tuple[Intent, ...]:
         return tuple(self._registry.bags[bag].desired(entry, self._state.machine))

@@ -68,6 +68,14 @@ def test_a_file_that_cannot_be_taken_stays_and_stops_nobody(served: Router) -> N
     assert said(served.update_config(forwards(forward(1063)))) == (0, "", "") and 1061 not in kit.ports(served)
 
 
+def test_a_name_that_is_no_unicode(shared: Router) -> None:
+    shared.put(forwards(forward(1064)), "unicode.json.1")
+    shared.lab.put("router", "/tmp/odd", json.dumps(forwards(forward(1065))).encode())
+    shared.sh("router", "sh", "-c", f"mv /tmp/odd {kit.CACHE}/odd.json.$(printf '\\377')")
+    assert eventually(lambda: 1065 in kit.ports(shared)) and taken(shared)
+    assert any(name.startswith("odd.json.") for name in kit.listed(shared, "processed"))
+
+
 def test_a_file_that_is_still_being_written_is_left_alone(shared: Router) -> None:
     script = (
         "import sys,time\n"

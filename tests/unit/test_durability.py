@@ -16,9 +16,10 @@ from tests.unit.disk import Cut, Disk
 from vrouter import keeper as module
 from vrouter.errors import BagError, VrouterError
 from vrouter.features import BAGS
-from vrouter.intake import Claimed, Intake
+from vrouter.intake import Claimed
 from vrouter.keeper import Keeper
 from vrouter.model.bag import Entry, replaced
+from vrouter.model.history import Edit
 from vrouter.model.settings import Settings
 from vrouter.store import Store
 
@@ -66,7 +67,8 @@ class Machine:
 
     def __post_init__(self) -> None:
         settings = Settings(
-            cache_dir=f"{self.root}/cache", bag_dir=f"{self.root}/{BAG}", run_dir=f"{self.root}-run"
+            cache_dir=f"{self.root}/cache", bag_dir=f"{self.root}/{BAG}", run_dir=f"{self.root}-run",
+            history_dir=f"{self.root}-history",
         )  # fmt: skip
         self.intake = Intake(settings)
         self.keeper = Keeper(settings, {RULES.name: RULES}, self.defer)
@@ -88,7 +90,7 @@ class Machine:
         if order.refused:
             self.keeper.refuse(claimed, BagError("it is to be refused"))
         elif self._saved(order, claimed):
-            self.keeper.finish({claimed: [RULES.name]})
+            self.keeper.finish({claimed: ("firewallrules", {(RULES.name, str(order.number)): Edit(None, None)})})
             self.answered.append(order)
         say(order.name)
 

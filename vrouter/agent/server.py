@@ -20,7 +20,7 @@ from types import FrameType
 
 from vrouter.agent.client import SOCKET
 from vrouter.agent.drift import KINDS, Drift, log
-from vrouter.agent.questions import NO_REQUEST, VERBS, question
+from vrouter.agent.questions import LOOKS, NO_REQUEST, VERBS, question, reply
 from vrouter.agent.sdnotify import Service
 from vrouter.answers import file_text
 from vrouter.closed import close
@@ -32,7 +32,9 @@ from vrouter.host.notify import Notifications
 from vrouter.host.watch import CLOSE_WRITE, MOVED_TO, Watch
 from vrouter.intake import BOOT, Claimed, Intake, is_command
 from vrouter.model.settings import Settings
+from vrouter.past.confirm import Unconfirmed
 from vrouter.pipeline import Router
+from vrouter.records import Recent
 
 _REMEMBERED = 4096  # answers kept for callers that come after the watcher
 _MOST_TOGETHER = 512
@@ -50,6 +52,7 @@ class Agent:
         self._intake = Intake(settings)
         self._selector = selectors.DefaultSelector()
         self._answers: OrderedDict[str, tuple[int, str]] = OrderedDict()
+        self._recent = Recent()
         self._partial: dict[socket.socket, bytes] = {}
         self._waiting: dict[str, Claimed] = {}
         self._held: dict[str, Claimed] = {}  # those that need a daemon that was disturbed a moment ago
@@ -106,9 +109,13 @@ class Agent:
 
     def _begin(self) -> None:
         """Finish what a process that died had claimed, then take what waits."""
-        for claimed in self._intake.left_over():
-            self._waiting[claimed.name] = claimed
+        self._waiting = {claimed.name: claimed for claimed in self._intake.left_over()}
         self._found([BOOT])
+        unconfirmed = Unconfirmed(self._settings)
+        if states := unconfirmed.orphaned():
+            self._work(hold=False)
+            answer(Session(self._router, self._intake), "revert", {"states": states})
+            unconfirmed.close()
         if self._settings.watch:
             self._found(self._intake.waiting(_SETTLED_FILE_S))
             self._scan_at = time.monotonic() + _SETTLED_FILE_S  # for those that are too young now
@@ -190,7 +197,7 @@ class Agent:
             self._answer(caller, words)
         except Exception as error:  # a mistake of ours in one question must not stop the others
             log(unexpected(error))
-            _reply(caller, (1, f"vrouter agent: {unexpected(error)}"))
+            reply(caller, (1, f"vrouter agent: {unexpected(error)}"))
 
     def _answer(self, caller: socket.socket, words: list[str]) -> None:
         if words[0] == "update_config" and len(words) == 3:
@@ -198,7 +205,7 @@ class Agent:
         elif words[0] in VERBS and len(words) == 2:
             self._operator(caller, words[0], words[1])
         else:
-            _reply(caller, (1, NO_REQUEST))
+            reply(caller, (1, NO_REQUEST))
 
     def _operator(self, caller: socket.socket, verb: str, text: str) -> None:
         """A question that is answered at once, after what waits."""
@@ -206,13 +213,14 @@ class Agent:
         try:
             if self._drift:
                 self._drift.agree()
-            found = answer(Session(self._router, self._intake), verb, question(verb, text))
-            if self._drift and verb != "plan":
+            session = Session(self._router, self._intake, recent=self._recent)
+            found = answer(session, verb, question(verb, text))
+            if self._drift and verb not in ("plan", *LOOKS):
                 self._drift.step()
                 self._drift.watch_daemons()
-            _reply(caller, (0, json.dumps(found)))
+            reply(caller, (0, json.dumps(found)))
         except VrouterError as error:
-            _reply(caller, (1, str(error)))
+            reply(caller, (1, str(error)))
 
     def _asked(self, caller: socket.socket, name: str, keep: bool) -> None:
         try:
@@ -220,7 +228,7 @@ class Agent:
                 self._take(BOOT)
             self._take(name, keep)
         except VrouterError as error:
-            _reply(caller, (1, f"update_config: {error}"))
+            reply(caller, (1, f"update_config: {error}"))
             return
         for place in (self._waiting, self._held):
             if name in place:
@@ -232,7 +240,7 @@ class Agent:
         if not keep and said[0] == 0:
             self._flush()
             self._intake.forget(name)
-        _reply(caller, said)
+        reply(caller, said)
 
     def _found(self, names: Iterable[str]) -> None:
         """Files that lie in the cache; those that cannot be taken stay there."""
@@ -267,13 +275,14 @@ class Agent:
         outcomes = self._router.run(list(batch.values()), hold)
         self._held |= {name: claimed for name, claimed in batch.items() if claimed not in outcomes}
         for outcome in outcomes.values():
+            self._recent.add(outcome)
             said = (1, file_text(outcome_json(outcome))) if outcome.faults else (0, "")
             self._answers[outcome.file] = said
             self._answers.move_to_end(outcome.file)
             while len(self._answers) > _REMEMBERED:
                 self._answers.popitem(last=False)
             for caller in self._callers.pop(outcome.file, ()):
-                _reply(caller, said)
+                reply(caller, said)
             reached("answered")
             if outcome.faults:
                 log(said[1])
@@ -289,11 +298,3 @@ class Agent:
             self._router.keeper.flush()
         except VrouterError as error:
             log(f"cannot save yet: {error}")
-
-
-def _reply(caller: socket.socket, answer: tuple[int, str]) -> None:
-    with contextlib.suppress(OSError):
-        caller.setblocking(True)
-        caller.settimeout(1)
-        caller.sendall(f"{answer[0]}\n{answer[1]}".encode())
-    caller.close()

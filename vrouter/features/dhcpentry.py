@@ -88,5 +88,5 @@ def dump(entries: Mapping[str, HostEntry]) -> JsonObject:
     return {key: entry.raw for key, entry in entries.items()} | {"id": "dhcpentry"}
 
 
-BAG = Bag(name="dhcpentry", load=load, dump=dump, desired=desired)
+BAG = Bag(name="dhcpentry", entry=HostEntry, load=load, dump=dump, desired=desired)
 COMMANDS = (Command(type="dhcpentry", bags=("dhcpentry",), merge=merge),)

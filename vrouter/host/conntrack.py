@@ -43,6 +43,21 @@ class Conntrack:
             raise HostError(f"cannot end connections: {error.args[1]}") from error
         return count
 
+    def count(self, ending: Ending, most: int) -> tuple[int, bool]:
+        """How many the ending names now, and whether all were looked at: no more than `most` are. Changes nothing."""
+        found: set[int] = set()
+        try:
+            with NFCTSocket() as socket:  # its own: what is not read of an answer goes with it
+                for number, message in enumerate(_candidates(socket, ending)):
+                    if number == most:
+                        return len(found), False
+                    one = _connection(message)
+                    if one and ending.ends(one):
+                        found.add(message.get_attr("CTA_ID"))
+        except NetlinkError as error:
+            raise HostError(f"cannot count connections: {error.args[1]}") from error
+        return len(found), True
+
     def close(self) -> None:
         """Give the socket back."""
         if self._socket:

@@ -45,6 +45,15 @@ def _setting(name: str) -> str:
         return "absent"
 
 
+def free_bytes(path: str) -> int | None:
+    """Room for more on the disk that holds a directory; None where there is none yet."""
+    try:
+        held = os.statvfs(path)
+    except OSError:
+        return None
+    return held.f_bavail * held.f_frsize
+
+
 def apply(plan: Plan) -> None:
     """Write and remove what the plan says. Raises HostError naming file or setting."""
     for resource in plan.put:

@@ -12,11 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from vrouter.lab import box, links, services, state
+from vrouter.lab import box, build, links, state
 from vrouter.lab.errors import LabError
 from vrouter.lab.rootfs import ENVIRONMENT
-from vrouter.lab.topology import SWITCH, TOPOLOGIES, Nic, Node, Topology, guest
-from vrouter.model.values import HostName, Mac
+from vrouter.lab.topology import SWITCH, TOPOLOGIES, Nic, Topology, guest
+from vrouter.model.values import Mac
 
 LOCK_S = 30.0
 """Seconds to wait for another command that starts, changes or ends the same lab."""
@@ -32,26 +32,27 @@ class Lab:
         self._state = found
 
     @classmethod
-    def up(cls, topology: str, name: str | None = None, agent: bool = True) -> Lab:
+    def up(cls, topology: str | Topology, name: str | None = None, agent: bool = True) -> Lab:
         """Start a lab, named as its topology if not told otherwise; when it returns every node and service is ready.
 
-        agent: start the resident agent in its routers; without it each command does its work in its own process.
+        topology: one of TOPOLOGIES by its name, or a shape of its own. agent: start the resident agent in its routers;
+        without it each command does its work in its own process.
 
         Raises LabError when it cannot be started; then, and on any interruption, nothing of it is left.
         """
         require_root()
-        if topology not in TOPOLOGIES:
+        if isinstance(topology, str) and topology not in TOPOLOGIES:
             raise LabError(f"unknown topology {topology!r}; known: {', '.join(TOPOLOGIES)}")
         if missing := box.missing_programs():
             raise LabError(f"the lab needs programs that are not installed: {', '.join(missing)}")
-        shape = TOPOLOGIES[topology]
-        name = state.checked(name or topology)
+        shape = TOPOLOGIES[topology] if isinstance(topology, str) else topology
+        name = state.checked(name or shape.name)
         with state.locked(name, wait_s=0) as directory:
             if any(directory.iterdir()) or box.find(name):
                 raise LabError(f"lab {name} is up already; end it with: vrouter lab down {name}")
             try:
-                pids = _start(name, shape, directory, agent)
-                found = state.State(name=name, topology=topology, started=time.time(), nodes=pids)
+                pids = build.start(name, shape, directory, agent)
+                found = state.State(name=name, topology=shape, started=time.time(), nodes=pids)
                 state.save(found)
             except BaseException as error:
                 with box.uninterrupted():
@@ -80,7 +81,7 @@ class Lab:
     @property
     def topology(self) -> Topology:
         """What it was started from; guests added later and plugged links are not in it."""
-        return TOPOLOGIES[self._state.topology]
+        return self._state.topology
 
     @property
     def started(self) -> float:
@@ -92,15 +93,21 @@ class Lab:
         """Names, without the switch."""
         return tuple(node for node in self._state.nodes if node != SWITCH)
 
+    @property
+    def routers(self) -> tuple[str, ...]:
+        """The nodes that are routers of ours; a lab has one at least."""
+        return tuple(node.name for node in self.topology.nodes if node.router)
+
     def complete(self) -> bool:
         """Whether every box is alive."""
         return all(box.alive(pid, self.name, node) for node, pid in self._state.nodes.items())
 
     def pid(self, node: str) -> int:
         """The process id of the node's PID 1; the switch is a node too. Raises LabError when there is none."""
-        if node not in self._state.nodes:
-            self._state = state.load(self.name) or self._state  # another process may have added it
         pid = self._state.nodes.get(node)
+        if pid is None or not box.alive(pid, self.name, node):
+            self._state = state.load(self.name) or self._state  # another process may have added or renewed it
+            pid = self._state.nodes.get(node)
         if pid is None:
             raise LabError(f"lab {self.name} has no node {node!r}; it has {', '.join(self.nodes)}")
         if not box.alive(pid, self.name, node):
@@ -129,22 +136,32 @@ class Lab:
         stdin: empty when not given. Raises LabError after `timeout_s` seconds (the command is killed), and with `check`
         when the command fails.
         """
+        status, out, err = self._done(node, argv, stdin, timeout_s)
+        done = subprocess.CompletedProcess(
+            list(argv), status, out.decode(errors="replace"), err.decode(errors="replace")
+        )
+        if check and status != 0:
+            raise _failed(node, argv, status, done.stderr or done.stdout)
+        return done
+
+    def output(self, node: str, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 30) -> bytes:
+        """What a command in a node prints, as it is. Raises LabError when it fails or takes longer."""
+        status, out, err = self._done(node, argv, stdin, timeout_s)
+        if status != 0:
+            raise _failed(node, argv, status, err.decode(errors="replace"))
+        return out
+
+    def _done(self, node: str, argv: Sequence[str], stdin: bytes | None, timeout_s: float) -> tuple[int, bytes, bytes]:
         source = subprocess.DEVNULL if stdin is None else subprocess.PIPE
-        what = f"{node}: {' '.join(argv)}"
         with self.popen(node, argv, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
                 out, err = process.communicate(stdin, timeout=timeout_s)
             except BaseException as error:
                 process.kill()
                 if isinstance(error, subprocess.TimeoutExpired):
-                    raise LabError(f"{what} took longer than {timeout_s:g} s") from error
+                    raise LabError(f"{node}: {' '.join(argv)} took longer than {timeout_s:g} s") from error
                 raise
-        done = subprocess.CompletedProcess(
-            list(argv), process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
-        )
-        if check and done.returncode != 0:
-            raise LabError(f"{what} exited {done.returncode}: {(done.stderr or done.stdout).strip()}")
-        return done
+        return process.returncode, out, err
 
     def put(self, node: str, path: str, data: bytes, mode: int = 0o600) -> None:
         """Replace a file in a node, and make the directories it needs. Raises LabError when it cannot be written.
@@ -154,6 +171,10 @@ class Lab:
         part = str(Path(path).parent / f".{Path(path).name}.part")
         script = 'install -D -T --mode="$1" /dev/stdin "$2" && mv -f -T "$2" "$3"'
         self.run(node, ["sh", "-c", script, "sh", f"{mode:o}", part, path], stdin=data, check=True)
+
+    def unpack(self, node: str, archive: bytes) -> None:
+        """Lay the files of a tar archive over a node's root. Raises LabError when they cannot be written."""
+        self.run(node, ["tar", "-C", "/", "-x", "--no-same-owner"], stdin=archive, check=True)
 
     def add_link(self, node: str, device: str, segment: str, mac: str) -> None:
         """Plug a NIC into a node; it is down and without addresses. Raises LabError when it cannot be."""
@@ -184,7 +205,7 @@ class Lab:
                 raise LabError(f"lab {self.name} has a node {name} already")
             try:
                 pid = box.Start(self.name, node, directory).pid()
-                _wire(now.nodes[SWITCH], [node], {name: pid})
+                build.wire(now.nodes[SWITCH], [node], {name: pid})
                 self._state = replace(now, nodes={**now.nodes, name: pid})
                 state.save(self._state)
             except BaseException:
@@ -192,6 +213,22 @@ class Lab:
                     box.end(self.name, name)
                     shutil.rmtree(directory / name, ignore_errors=True)
                 raise
+
+    def renew(self, node: str, directory: Path) -> None:
+        """End a node that the topology has, and start it anew. directory: of the lab, whose lock the caller holds.
+
+        Raises LabError; then the node is gone.
+        """
+        wanted = next(each for each in self.topology.nodes if each.name == node)
+        ports = [links.port_name(node, nic) for nic in wanted.nics]
+        self.run(SWITCH, ["sh", "-c", 'for port; do ip link del "$port" 2>&-; done', "sh", *ports])
+        box.end(self.name, node)
+        shutil.rmtree(directory / node)
+        pids = dict(self._state.nodes)
+        pids[node] = box.Start(self.name, wanted, directory).pid()
+        self._state = replace(self._state, nodes=pids)
+        state.save(self._state)
+        build.wire(pids[SWITCH], [wanted], pids)
 
     def down(self) -> None:
         """End the lab; ending twice is fine."""
@@ -225,32 +262,11 @@ def end(name: str) -> bool:
     return True
 
 
+def _failed(node: str, argv: Sequence[str], status: int, said: str) -> LabError:
+    return LabError(f"{node}: {' '.join(argv)} exited {status}: {said.strip()}")
+
+
 def require_root() -> None:
     """Raises LabError that says so when this process is not root."""
     if os.geteuid() != 0:
         raise LabError("vrouter lab needs root, for namespaces and mounts: run it with sudo")
-
-
-def _start(name: str, topology: Topology, directory: Path, agent: bool) -> dict[str, int]:
-    """Start all boxes at once, then wire them and start their services. The process id of each node's PID 1."""
-    switch = Node(name=SWITCH, hostname=HostName(SWITCH))
-    starts = [box.Start(name, node, directory) for node in (*topology.nodes, switch)]
-    pids = {start.node.name: start.pid() for start in starts}
-    links.Batch(SWITCH, pids[SWITCH], links.bridges(topology)).finish()
-    _wire(pids[SWITCH], topology.nodes, pids)
-    routers = [node for node in topology.nodes if node.router and agent]
-    for launch in [services.Launch(node.name, pids[node.name], services.AGENT) for node in routers]:
-        launch.finish()
-    return pids
-
-
-def _wire(switch: int, nodes: Sequence[Node], pids: dict[str, int]) -> None:
-    """Servers need no links and the longest time, so they are started first and waited for last."""
-    launches = [services.Launch(node.name, pids[node.name], argv) for node in nodes for argv in services.servers(node)]
-    ports = [links.port(node.name, nic, pids[node.name]) for node in nodes for nic in node.nics]
-    links.Batch(SWITCH, switch, ports).finish()
-    for batch in [links.Batch(node.name, pids[node.name], links.configuration(node)) for node in nodes]:
-        batch.finish()
-    launches += [services.Launch(node.name, pids[node.name], argv) for node in nodes for argv in services.clients(node)]
-    for launch in launches:
-        launch.finish()

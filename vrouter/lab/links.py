@@ -31,11 +31,16 @@ def port(node: str, nic: Nic, pid: int) -> str:
 
     pid: the PID 1 of the node. Raises LabError for names that are too long together.
     """
-    name = f"{node}-{nic.device}"
+    name = port_name(node, nic)
     if len(name) > _PORT_LENGTH:
         raise LabError(f"the port name {name} has more than {_PORT_LENGTH} characters")
     peer = f"peer name {nic.device} address {nic.mac} netns /proc/{pid}/ns/net"
     return f"link add {name} master {nic.segment} up type veth {peer}"
+
+
+def port_name(node: str, nic: Nic) -> str:
+    """Of the link in the switch."""
+    return f"{node}-{nic.device}"
 
 
 def configuration(node: Node) -> Iterator[str]:

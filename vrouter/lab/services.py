@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from vrouter.lab.box import Command, entering
 from vrouter.lab.errors import LabError
 from vrouter.lab.rootfs import CHECKOUT, ENVIRONMENT
-from vrouter.lab.topology import NAMES, ZONE, Node, Service
+from vrouter.lab.topology import ZONE, Node, Service
 
 QUERIES = "/var/log/dnsmasq-queries.log"
 """In a node that serves DNS: one line for every query, as dnsmasq writes it."""
@@ -29,7 +29,7 @@ def servers(node: Node) -> Iterator[list[str]]:
         python = ["env", f"PYTHONPATH={CHECKOUT}", sys.executable, "-S"]
         yield [*python, "-m", "vrouter.lab.webhost", "--background"]
     if Service.DNS in node.services:
-        names = [f"--host-record={name},{address}" for name, address in sorted(NAMES.items())]
+        names = [f"--host-record={name},{address}" for name, address in sorted(node.names)]
         alone = ["--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root"]
         yield ["dnsmasq", *alone, f"--local=/{ZONE}/", *names, "--log-queries", f"--log-facility={QUERIES}"]
 

@@ -14,10 +14,12 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from vrouter.lab import shape
 from vrouter.lab.errors import LabError
+from vrouter.lab.topology import Topology
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 _FILE = "state.json"
@@ -27,11 +29,12 @@ _FILE = "state.json"
 class State:
     """A complete lab.
 
-    started: seconds since the epoch. nodes: name to process id of the box's PID 1, the switch included.
+    topology: what it was started from. started: seconds since the epoch. nodes: name to process id of the box's PID 1,
+    the switch included.
     """
 
     name: str
-    topology: str
+    topology: Topology
     started: float
     nodes: dict[str, int]
 
@@ -58,8 +61,9 @@ def names() -> list[str]:
 def load(name: str) -> State | None:
     """None when there is no such lab or it is not complete, which includes a file that cannot be read."""
     try:
-        return State(**json.loads((root() / checked(name) / _FILE).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        found = json.loads((root() / checked(name) / _FILE).read_bytes())
+        return State(**{**found, "topology": shape.loaded(found["topology"])})
+    except (OSError, ValueError, TypeError, LookupError):
         return None
 
 
@@ -67,7 +71,13 @@ def save(state: State) -> None:
     """Replace the file whole; on tmpfs, so nothing is synced."""
     path = root() / state.name / _FILE
     fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(asdict(state)) + "\n")
+    tree = {
+        "name": state.name,
+        "topology": shape.dumped(state.topology),
+        "started": state.started,
+        "nodes": state.nodes,
+    }
+    fresh.write_text(json.dumps(tree) + "\n")
     fresh.replace(path)
 
 

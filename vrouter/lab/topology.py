@@ -23,7 +23,7 @@ class Service(Enum):
     """What a node runs from the start."""
 
     WEB = "web"  # vrouter.lab.webhost: TCP 80 and 443, UDP 7
-    DNS = "dns"  # dnsmasq with NAMES, authoritative for ZONE
+    DNS = "dns"  # dnsmasq with the node's names, authoritative for ZONE
     DHCP = "dhcp"  # a DHCP client on eth0
 
 
@@ -54,7 +54,8 @@ class Node:
     """One box. Raises ValueError on a bad name.
 
     router: has directories, commands and settings of a router of its own; its interfaces stay down and nothing is
-    configured. forwards: routes packets between its interfaces.
+    configured. forwards: routes packets between its interfaces. names: what a node that serves DNS knows; any other
+    name below ZONE does not exist.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Node:
     services: frozenset[Service] = frozenset()
     forwards: bool = False
     router: bool = False
+    names: tuple[tuple[HostName, IPv4Address], ...] = ()
 
     def __post_init__(self) -> None:
         if not _NODE.fullmatch(self.name):
@@ -99,15 +101,15 @@ NAMES: Mapping[HostName, IPv4Address] = MappingProxyType(
         HostName(f"ns.{ZONE}"): IPv4Address("192.0.2.53"),
     }
 )
-"""The names that the dns node knows; any other name below ZONE does not exist."""
+"""The names that the dns node of `isolated` knows."""
 
 
-def guest(name: str, mac: Mac, hostname: HostName | None = None) -> Node:
-    """A guest: one interface on the segment `guest`, its address from DHCP. Raises ValueError on a bad name."""
+def guest(name: str, mac: Mac, hostname: HostName | None = None, segment: str = "guest") -> Node:
+    """A guest: one interface on the segment, its address from DHCP. Raises ValueError on a bad name."""
     return Node(
         name=name,
         hostname=hostname or HostName(name),
-        nics=(Nic(device="eth0", segment="guest", mac=mac),),
+        nics=(Nic(device="eth0", segment=segment, mac=mac),),
         services=frozenset({Service.WEB, Service.DHCP}),
     )
 
@@ -174,6 +176,7 @@ def _isolated() -> Topology:
             _nic("eth1", "public-b", "02:00:4c:ff:00:54", "198.51.100.53/24"),
         ),
         routes=_default("192.0.2.1"),
+        names=tuple(NAMES.items()),
     )
     guests = (
         guest("guest1", Mac("02:00:4c:01:00:11"), HostName("web1")),

@@ -1,0 +1,1 @@
+"""What an operator sees: facts become rows, rows become text or JSON."""
