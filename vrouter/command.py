@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from vrouter.answers import Answer
 from vrouter.errors import BagError, Fault, VrouterError
+from vrouter.explain.answer import explained
+from vrouter.explain.packet import of_json
 from vrouter.features import BAGS, COMMANDS
 from vrouter.handlers import HANDLERS
 from vrouter.host.host import Host
@@ -60,8 +62,10 @@ def session(settings: Settings, waiting: bool = True, asked: str = "") -> Iterat
 
 
 def answer(current: Session, verb: str, question: Answer) -> Answer:
-    """What `plan`, `apply` or `converge` comes to. question: `files`, pairs of name and content (bytes as Latin-1, None
-    where it cannot be read), or `dry_run`. Raises VrouterError."""
+    """What `plan`, `apply`, `converge` or `explain` comes to. question: `files`, pairs of name and content (bytes as
+    Latin-1, None where it cannot be read); or `dry_run`; or a packet. Raises VrouterError."""
+    if verb == "explain":
+        return explained(current.router.wanted(), of_json(question))
     if verb == "converge":
         return {
             "changes": current.router.converge(bool(question["dry_run"])).changes_tree(),

@@ -20,7 +20,7 @@ from vrouter.model.resources import Key, Resource
 from vrouter.model.settings import Settings
 from vrouter.outcome import Job, Outcome, Registry, faults_of
 from vrouter.pending import Pending, pending
-from vrouter.plan import Plan, diff
+from vrouter.plan import Holding, Plan, diff
 from vrouter.validate import parse_document, validate
 from vrouter.wanted import Wanted
 
@@ -129,6 +129,10 @@ class Router:
     def pending(self) -> tuple[Pending, ...]:
         """What is saved and waits for an address, a device or a subnet (design 4a)."""
         return tuple(pending(self._wanted.intents(), self._machine))
+
+    def wanted(self) -> Holding:
+        """All that the bags ask of this machine."""
+        return self._wanted.resources
 
     def knows_anything(self) -> bool:
         """Whether any bag holds an entry; a router that was told nothing is left as it is."""

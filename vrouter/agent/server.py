@@ -25,6 +25,7 @@ from vrouter.answers import Answer, file_text
 from vrouter.closed import close
 from vrouter.command import REGISTRY, Session, answer, outcome_json
 from vrouter.errors import BagError, VrouterError
+from vrouter.explain.packet import of_json
 from vrouter.faults import reached
 from vrouter.host.host import Host
 from vrouter.host.watch import CLOSE_WRITE, MOVED_TO, Watch
@@ -192,7 +193,7 @@ class Agent:
         words = request.partition(b"\n")[0].decode(errors="replace").split("\0")
         if words[0] == "update_config" and len(words) == 3:
             self._asked(caller, words[1], keep=words[2] != "delete")
-        elif words[0] in ("plan", "apply", "converge") and len(words) == 2:
+        elif words[0] in ("plan", "apply", "converge", "explain") and len(words) == 2:
             self._operator(caller, words[0], words[1])
         else:
             _reply(caller, (1, _NO_REQUEST))
@@ -204,7 +205,7 @@ class Agent:
             if self._drift:
                 self._drift.agree()
             found = answer(Session(self._router, self._intake), verb, _question(verb, question))
-            if self._drift and verb != "plan":
+            if self._drift and verb not in ("plan", "explain"):
                 self._drift.step()
                 self._drift.watch_daemons()
             _reply(caller, (0, json.dumps(found)))
@@ -278,6 +279,8 @@ def _question(verb: str, text: str) -> Answer:
     """What an operator asks, as `answer` takes it. Raises VrouterError for anything else."""
     try:
         asked = json.loads(text)
+        if verb == "explain":
+            return of_json(asked).as_json()
         if verb == "converge":
             return {"dry_run": bool(asked["dry_run"])}
         for _, content in asked["files"]:
