@@ -75,7 +75,7 @@ def test_of_elements_that_overlap_the_lowest_key_is_found() -> None:
 
 
 def test_ten_thousand_rules_are_no_matter() -> None:
-    """Index included, with 10 000 forwards, ingress and egress rules each; the budget is 50 ms, on a busy machine too."""
+    """Index included, with 10 000 forwards, ingress and egress rules each; the budget is 50 ms."""
     router = core.Core(core.machine(DEVICES))
     router.run(cmdline(), public("192.0.2.10"))
     ports = range(1, 10_001)

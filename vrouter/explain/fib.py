@@ -131,8 +131,8 @@ _LINK_MULTICAST = IPv4Network("224.0.0.0/24")
 
 
 def is_zero(address: IPv4Address) -> bool:
-    """Of 0.0.0.0/8."""
-    return int(address) >> 24 == 0
+    """No address; the rest of 0.0.0.0/8 are addresses like others (Linux 5.3 on)."""
+    return int(address) == 0
 
 
 def is_limited(address: IPv4Address) -> bool:

@@ -132,7 +132,8 @@ class Flow:
 
 def flow_of(packet: Packet) -> Flow:
     """The packet as it is sent."""
-    ends = Ends(packet.source, packet.source_port, packet.destination, packet.destination_port)
+    ports = (0, 0) if packet.protocol == "icmp" else (packet.source_port, packet.destination_port)
+    ends = Ends(packet.source, ports[0], packet.destination, ports[1])
     device = "" if packet.device == LOCAL else packet.device
     return Flow(ends, packet.protocol, packet.icmp_type, packet.icmp_code, iif=device)
 

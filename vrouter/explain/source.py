@@ -15,7 +15,7 @@ def martian(source: IPv4Address, destination: IPv4Address) -> str:
     """Why no packet with these addresses comes in from outside; empty where nothing speaks against it."""
     if source.is_multicast or is_limited(source):
         return f"{source} cannot be a source"
-    if is_limited(destination) or int(source) == int(destination) == 0:
+    if is_limited(destination) or (is_zero(source) and is_zero(destination)):
         return ""
     if is_zero(source):
         return f"{source} cannot be a source"

@@ -15,7 +15,7 @@ from typing import Literal, NoReturn
 
 from vrouter.explain import source
 from vrouter.explain.chains import Hit, Hooked, Policy
-from vrouter.explain.fib import LOOPBACK, Fib, Way, is_limited
+from vrouter.explain.fib import LOOPBACK, Fib, Way, is_limited, is_zero
 from vrouter.explain.flow import Connection, Flow, answer_type, flow_of
 from vrouter.explain.packet import LOCAL, Packet
 from vrouter.model.resources import Key, Resource
@@ -146,7 +146,7 @@ class _Way:
             self._stop("not routed", "routing", f"{why} (martian)")
         if to.is_multicast:
             self._stop("not routed", "routing", f"{to} is a multicast group; none is routed, joined ones are not known")
-        if is_limited(to):
+        if is_limited(to) or (is_zero(to) and is_zero(flow.ends.source)):
             self._say("routing", "broadcast: for the router itself")
             return self._taken(Way("broadcast", IPv4Network(to), "", 0))
         way = self._fib.lookup(to, flow.ends.source, flow.mark)
@@ -188,8 +188,13 @@ class _Way:
         flow = self._flow
         to = flow.ends.destination
         if to.is_multicast or is_limited(to):
-            self._stop("not routed", "routing", f"{to} is for many; where it leaves is not known")
-        way = self._fib.lookup(to, flow.ends.source, flow.mark)
+            own = self._fib.lookup(flow.ends.source, flow.ends.source)
+            assert own is not None
+            flow.oif = own.device
+            self._say("routing", f"for many, by the interface of its source, {own.device}")
+            return Way("broadcast", IPv4Network(to), own.device, 0)
+        sought = flow.ends.source if is_zero(to) else to  # no address means the router itself
+        way = self._fib.lookup(sought, flow.ends.source, flow.mark)
         if way is None:
             self._stop("no route", "routing", f"no route to {to}")
         flow.oif = LOOPBACK if way.kind == "local" else way.device
