@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.system.rules import (
     ETH2,
     ETH3,
+    alias,
     cmdline,
     default_egress,
     egress,
@@ -31,7 +32,7 @@ Command = dict[str, Any]
 OWN = ("192.0.2.10", "192.0.2.11", "192.0.2.12", "198.51.100.10")  # of the base state
 MORE = {"192.0.2.13": ETH2, "198.51.100.11": ETH3}
 PUBLIC = (*OWN, *MORE)
-GUESTS = ("10.1.1.11", "10.1.1.12", "10.1.1.13", "10.8.1.21")
+GUESTS = ("10.1.1.11", "10.1.1.12", "10.1.1.13", "10.3.1.9", "10.8.1.21")
 WORLD = ("203.0.113.11", "203.0.113.200", "192.0.2.53", "198.51.100.12", "192.0.2.1")
 ROUTER = ("10.1.1.1", "10.8.1.1", "169.254.10.20")
 ODD = ("10.9.9.9", "10.1.1.200", "169.254.0.1", "10.1.1.255", "192.0.2.255", "192.0.2.0", "127.0.0.1", "0.0.0.0",
@@ -78,6 +79,7 @@ def _forward(draw: st.DrawFn) -> Command:
 
 _static = st.builds(static_nat, _pick(PUBLIC), st.one_of(_pick(GUESTS), _pick(GUESTS), st.just("10.9.9.9")))
 _addresses = _pick(sorted(MORE)).map(lambda address: public(address, MORE[address]))
+_removed = _pick(OWN).map(lambda address: public(address, ETH3 if address.startswith("198") else ETH2, add=False))
 
 
 @st.composite
@@ -87,7 +89,8 @@ def commands(draw: st.DrawFn) -> list[Command]:
     boot = cmdline(**({"disable_rp_filter": ""} if draw(st.booleans()) else {"disable_rp_filter": "true"}))
     first = [boot, *([firewall(default_egress(allow))] if draw(st.booleans()) or allow else [])]
     first += [tier("10.8.1.1", "b.example.com")] if draw(st.booleans()) else []
-    each = st.one_of(_ingress(), _ingress(), _forward(), _forward(), _static, _egress(allow), _addresses)
+    first += [alias("10.3.1.2")] if draw(st.booleans()) else []
+    each = st.one_of(_ingress(), _ingress(), _forward(), _forward(), _static, _egress(allow), _addresses, _removed)
     return [*first, *draw(st.lists(each, max_size=14))]
 
 
@@ -95,9 +98,9 @@ _anyone = st.one_of(_pick(WORLD), _pick(GUESTS), _pick(PUBLIC), _pick(ROUTER), _
 _entering = st.one_of(
     st.tuples(_pick(["eth2", "eth3"]), _pick(WORLD), _pick(PUBLIC)),  # to what is public
     st.tuples(_pick(["eth2", "eth3"]), _pick(WORLD), _pick(PUBLIC)),
-    st.tuples(st.just("eth0"), _pick(GUESTS[:3]), st.one_of(_pick(WORLD), _pick(PUBLIC))),  # out, or back in
-    st.tuples(st.just("eth0"), _pick(GUESTS[:3]), st.one_of(_pick(GUESTS), _pick(ROUTER), _pick(ODD))),
-    st.tuples(st.just("eth4"), st.just(GUESTS[3]), _anyone),
+    st.tuples(st.just("eth0"), _pick(GUESTS[:4]), st.one_of(_pick(WORLD), _pick(PUBLIC))),  # out, or back in
+    st.tuples(st.just("eth0"), _pick(GUESTS[:4]), st.one_of(_pick(GUESTS), _pick(ROUTER), _pick(ODD))),
+    st.tuples(st.just("eth4"), st.just(GUESTS[4]), _anyone),
     st.tuples(st.just("eth1"), st.just("169.254.0.1"), _anyone),
     st.tuples(st.just(LOCAL), _pick([*OWN, "10.1.1.1", "169.254.10.20"]), st.one_of(_pick(PUBLIC), _anyone)),
     st.tuples(_pick(DEVICES), _anyone, _anyone),  # whatever a network may send

@@ -28,6 +28,7 @@ from vrouter.explain.text import explanation_text
 from vrouter.explain.walk import Kernel, Walk
 from vrouter.lab.rootfs import CHECKOUT
 from vrouter.lab.topology import SWITCH
+from vrouter.model.resources import IpAddress
 
 BASE = ("isolated/01-cmdline", "isolated/02-ips-source-nat", "isolated/03-ips-second-vlan")
 NEIGHBOUR, SENDER = "02:00:4c:ee:00:99", "02:00:4c:ee:00:98"
@@ -92,6 +93,7 @@ class Judge:
         self._bags = router.files("/etc/cloudstack")
         self._tag = 0
         self.packets, self.passed, self.bags = 0, 0, 0
+        self.log: list[str] = []
 
     # -- the router ---------------------------------------------------------------------------------------------------
 
@@ -110,13 +112,14 @@ class Judge:
         self._ask(write=self._bags | files, remove=gone)
         done = self._router.run("vrouter", "apply", "--json", *files)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        self.log.append(done.stdout)
         self._ask(run=[(["ip", "-force", "-batch", "-"], self._neighbours()), (["conntrack", "-F"], "")])
         self.bags += 1
         return wanted
 
     @staticmethod
     def _neighbours() -> str:
-        found = dict.fromkeys((*draws.GUESTS[:3], "10.1.1.200"), "eth0") | {draws.GUESTS[3]: "eth4"}
+        found = dict.fromkeys((*draws.GUESTS[:4], "10.1.1.200"), "eth0") | {draws.GUESTS[4]: "eth4"}
         found |= {"192.0.2.1": "eth2", "192.0.2.53": "eth2", "192.0.2.0": "eth2", "169.254.0.1": "eth1"}
         found |= {"198.51.100.1": "eth3", "198.51.100.12": "eth3"}
         found |= {address: "eth2" if address.startswith("192") else "eth3" for address in draws.PUBLIC}
@@ -129,9 +132,11 @@ class Judge:
 
     def judge(self, wanted: Core, packets: Sequence[Packet]) -> Difference | None:
         """Send packets as the first ones of their connections, then the answers to those that pass, then one more of
-        each. The first difference; None where kernel and explain agree on all."""
+        each; of the router itself those from its own addresses. The first difference; None where both agree on all."""
         kernel = Kernel(wanted.resources)
-        first = [self._first(kernel, place, packet) for place, packet in enumerate(packets)]
+        own = [address for address in wanted.resources.values() if isinstance(address, IpAddress)]
+        sent = [one for one in packets if one.device != LOCAL or any(one.source == held.address for held in own)]
+        first = [self._first(kernel, place, packet) for place, packet in enumerate(sent)]
         if differs := self._differs(wanted, first):
             return differs
         answers = [(one, answer) for one in first if (answer := self._answer(kernel, one))]

@@ -50,6 +50,9 @@ def test_the_kernel_does_what_explain_says(judge: Judge) -> None:
     @given(draws.commands(), draws.batches)
     def agree(commands: Sequence[draws.Command], packets: Sequence[Packet]) -> None:
         if not wrong and (found := judge.judge(judge.configure(commands), packets)):
+            open("/tmp/dump","w").write(judge._router.sh("router","sh","-c","ip rule; ip route show table all; ip -4 addr; ip neigh; vrouter converge --dry-run") + "\n==".join(judge.log[-2:]))
+            again=judge.judge(judge.configure(commands), packets)
+            print("AGAIN", again)
             wrong.append("\n".join(map(str, smallest(judge, commands, found))))
 
     while judge.packets < PACKETS and not wrong:

@@ -116,6 +116,17 @@ def test_rt_7_the_default_route_is_the_gateway_of_the_boot_arguments(own: Router
     assert default() == ["default via 192.0.2.1 dev eth2 proto 118"]
 
 
+def test_rt_7_routes_survive_when_the_only_address_of_their_interface_is_replaced(own: Router) -> None:
+    """The kernel takes away all routes of a device that loses its last address."""
+    before = (routes(own), routes(own, "102"), routes(own, "103"))
+    assert "default via 192.0.2.1 dev eth2 proto 118" in before[0]
+    own.send(gone("192.0.2.11"), gone("192.0.2.12"))
+    for new, old in (("192.0.2.20", "192.0.2.10"), ("198.51.100.20", "198.51.100.10")):
+        own.send(ips(public(new), public(old, add=False)))
+    assert (routes(own, "102"), routes(own, "103")) == before[1:]
+    assert "default via 192.0.2.1 dev eth2 proto 118" in routes(own)
+
+
 def test_rt_9_nothing_of_an_interface_is_left_after_its_last_address(served: Router) -> None:
     names = served.sh("router", "cat", "/etc/iproute2/rt_tables.d/vrouter.conf")
     served.send(ips(public("198.51.100.20")))

@@ -3,8 +3,8 @@
 `packet` is what is asked, `flow` the packet on its way and its connection, `lookup` sets and maps, `chains` the rules,
 `fib` routes, `source` the reverse path, `walk` the way through the kernel, `answer` the result, `text` its words.
 
-Its knowledge ends where vrouter's does: foreign tables, routes and settings are not seen, no more than whether the next
-hop answers ARP, or whether a daemon listens where a packet is delivered. Not modelled are TTL, fragments, options, other
-protocols than TCP, UDP and ICMP, multicast groups, and the router's own copy of what it broadcasts. A source port stays
-as it is, although the kernel chooses another one where two connections would become the same.
+Its knowledge ends where vrouter's does: foreign tables, routes and settings are not seen, no more than whether the
+next hop answers ARP, or whether a daemon listens where a packet is delivered. Not modelled are TTL, fragments, options,
+other protocols than TCP, UDP and ICMP, multicast groups, and the router's own copy of what it broadcasts. A source port
+stays as it is, although the kernel chooses another one where two connections would become the same.
 """

@@ -130,7 +130,16 @@ class Netlink:
                 self._do("route", resource, lambda r=resource: self._ip.route("replace", **self._route(r)))
             if isinstance(resource, RoutingRule):
                 self._do("rule", resource, lambda r=resource: self._ip.rule("add", **_rule(r)))
+        self._restore(plan, want)
         arp.announce(announced)
+
+    def _restore(self, plan: Plan, want: Holding) -> None:
+        """The kernel drops the routes of a device with its last address, also those that the plan leaves alone."""
+        emptied = {resource.device for resource in plan.remove if isinstance(resource, IpAddress)}
+        emptied &= {resource.device for resource in plan.put if isinstance(resource, IpAddress)}
+        for resource in want.values() if emptied else ():
+            if isinstance(resource, Route) and resource.device in emptied:
+                self._do("route", resource, lambda r=resource: self._ip.route("replace", **self._route(r)))
 
     def _put_addresses(self, plan: Plan, want: Holding, came_up: set[str]) -> list[IpAddress]:
         """Add what is missing, primary ones first; where another address is primary, those before it step behind it."""
