@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
@@ -92,12 +92,12 @@ class Judge:
         self._machine, self._saved = base.machine, base.saved()
         self._bags = router.files("/etc/cloudstack")
         self._tag = 0
+        self.configured: Sequence[draws.Command] = []
         self.packets, self.passed, self.bags = 0, 0, 0
-        self.log: list[str] = []
 
     # -- the router ---------------------------------------------------------------------------------------------------
 
-    def configure(self, commands: Sequence[Mapping[str, Any]]) -> Core:
+    def configure(self, commands: Sequence[draws.Command]) -> Core:
         """The base state and these commands, in the router and in a core of its own. Refused ones are left out."""
         wanted = Core(self._machine, self._saved)
         taken = []
@@ -110,11 +110,11 @@ class Judge:
         files = {f"/tmp/c{place:03d}.json": json.dumps(command) for place, command in enumerate(taken)}
         gone = [path for path in self._router.files("/etc/cloudstack") if path not in self._bags]
         self._ask(write=self._bags | files, remove=gone)
-        done = self._router.run("vrouter", "apply", "--json", *files)
+        done = self._router.run("vrouter", *(("apply", "--json", *files) if files else ("converge",)))
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-        self.log.append(done.stdout)
         self._ask(run=[(["ip", "-force", "-batch", "-"], self._neighbours()), (["conntrack", "-F"], "")])
         self.bags += 1
+        self.configured = commands
         return wanted
 
     @staticmethod

@@ -17,22 +17,31 @@ from tests.system.kit import Router
 from tests.system.oracle import Difference, Judge, judging
 from vrouter.explain.packet import Packet
 
+Commands = Sequence[draws.Command]
+
 PACKETS = int(os.environ.get("VROUTER_ORACLE_PACKETS", "2000"))
 
 
-def smallest(judge: Judge, commands: Sequence[draws.Command], found: Difference) -> list[str | Difference]:
-    """The difference with one packet alone, and as few commands as it takes, a rule or an address each.
+def smallest(judge: Judge, before: Commands, commands: Commands, found: Difference) -> list[str]:
+    """The difference with one packet alone, and as few commands as it takes, a rule or an address each; also what was
+    configured before, where it takes that.
 
     Quicker than hypothesis, which looks for a smaller batch of packets too.
     """
-    place = 0
-    while place < len(commands):
-        fewer = [*commands[:place], *commands[place + 1 :]]
-        if fewer and (still := judge.judge(judge.configure(fewer), [found.packet])):
+
+    def shown(first: Commands, then: Commands) -> Difference | None:
+        judge.configure(first)
+        return judge.judge(judge.configure(then), [found.packet])
+
+    before = [] if shown([], commands) else before
+    for place in reversed(range(len(before))):
+        if shown(fewer := [*before[:place], *before[place + 1 :]], commands):
+            before = fewer
+    for place in reversed(range(len(commands))):
+        if still := shown(before, fewer := [*commands[:place], *commands[place + 1 :]]):
             commands, found = fewer, still
-        else:
-            place += 1
-    return [found, *map(json.dumps, commands)]
+    behind = ["behind:", *map(json.dumps, before), "then:"] if before else []
+    return [str(found), *behind, *map(json.dumps, commands)]
 
 
 @pytest.fixture
@@ -48,12 +57,10 @@ def test_the_kernel_does_what_explain_says(judge: Judge) -> None:
 
     @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
     @given(draws.commands(), draws.batches)
-    def agree(commands: Sequence[draws.Command], packets: Sequence[Packet]) -> None:
+    def agree(commands: Commands, packets: Sequence[Packet]) -> None:
+        before = judge.configured
         if not wrong and (found := judge.judge(judge.configure(commands), packets)):
-            open("/tmp/dump","w").write(judge._router.sh("router","sh","-c","ip rule; ip route show table all; ip -4 addr; ip neigh; vrouter converge --dry-run") + "\n==".join(judge.log[-2:]))
-            again=judge.judge(judge.configure(commands), packets)
-            print("AGAIN", again)
-            wrong.append("\n".join(map(str, smallest(judge, commands, found))))
+            wrong.append("\n".join(smallest(judge, before, commands, found)))
 
     while judge.packets < PACKETS and not wrong:
         agree()

@@ -191,6 +191,13 @@ def test_broadcasts_are_for_the_router_itself() -> None:
     assert told(case("isolated"), "udp 10.1.1.12:68 10.1.1.255:67", device="eth0").startswith("here")
 
 
+def test_both_addresses_of_a_31_are_hosts() -> None:
+    element = public("192.0.2.32")["ip_address"][0] | {"netmask": "255.255.255.254", "gateway": "192.0.2.33"}
+    router = Core(MACHINE)
+    router.run(BUILT[0], {"type": "ips", "ip_address": [element]}, firewall(default_egress(allow=True)))
+    assert told(router, "tcp 10.1.1.12:9 192.0.2.33:80") == "eth2: 192.0.2.32:9 > 192.0.2.33:80"
+
+
 def test_no_route() -> None:
     router = Core(MACHINE)
     router.run(BUILT[0], firewall(default_egress(allow=True)))  # no public address yet

@@ -79,11 +79,11 @@ class Fib:
     def _add_address(self, address: IpAddress) -> None:
         net = IPv4Network(f"{address.address}/{address.prefix}", strict=False)
         self._add(Way("local", IPv4Network(address.address), address.device, LOCAL_TABLE, because=address))
-        if address.prefix < 32:
+        if address.prefix < 31:
             last = IPv4Network(net.broadcast_address)
             self._add(Way("broadcast", last, address.device, LOCAL_TABLE, because=address))
-            if address.primary:
-                self._add(Way("unicast", net, address.device, MAIN_TABLE, because=address))
+        if address.prefix < 32 and address.primary:
+            self._add(Way("unicast", net, address.device, MAIN_TABLE, because=address))
 
     def _add(self, way: Way) -> None:
         nets = self._tables.setdefault(way.table, {}).setdefault(way.to.prefixlen, {})

@@ -169,9 +169,10 @@ class Netlink:
 
     def _add_address(self, address: IpAddress) -> None:
         net = IPv4Network(f"{address.address}/{address.prefix}", strict=False)
+        more = {"broadcast": str(net.broadcast_address)} if address.prefix < 31 else {}  # RFC 3021: a /31 has none
         self._do("address", address, lambda: self._ip.addr(
             "replace", index=self._index(address.device), address=str(address.address), prefixlen=address.prefix,
-            broadcast=str(net.broadcast_address)), )  # fmt: skip
+            **more), )  # fmt: skip
 
     def _delete_address(self, address: IpAddress) -> None:
         self._do("address", address, lambda: self._ip.addr(
