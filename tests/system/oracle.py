@@ -26,6 +26,7 @@ from vrouter.explain.flow import Ends, flow_of
 from vrouter.explain.packet import LOCAL, Packet
 from vrouter.explain.text import explanation_text
 from vrouter.explain.walk import Kernel, Walk
+from vrouter.features import BAGS
 from vrouter.lab.rootfs import CHECKOUT
 from vrouter.lab.topology import SWITCH
 from vrouter.model.resources import IpAddress
@@ -108,7 +109,7 @@ class Judge:
             except Refused:
                 continue
         files = {f"/tmp/c{place:03d}.json": json.dumps(command) for place, command in enumerate(taken)}
-        gone = [path for path in self._router.files("/etc/cloudstack") if path not in self._bags]
+        gone = [path for path in (f"/etc/cloudstack/{name}.json" for name in BAGS) if path not in self._bags]
         self._ask(write=self._bags | files, remove=gone)
         done = self._router.run("vrouter", *(("apply", "--json", *files) if files else ("converge",)))
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
