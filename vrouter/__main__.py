@@ -13,12 +13,13 @@ from pathlib import Path
 
 import click
 
-from vrouter.agent.client import RUN_DIR, ask
 from vrouter.answers import Answer, answer_text, plain
+from vrouter.asking import request as _request
 from vrouter.errors import BagError, Fault, Refused, VrouterError
 from vrouter.explain.packet import parse
 from vrouter.explain.text import explanation_text
 from vrouter.lab.cli import lab
+from vrouter.past.cli import confirm, diff, history, rollback
 from vrouter.settings import load_settings
 
 FILES = click.argument("files", nargs=-1, required=True, type=click.Path())
@@ -72,14 +73,28 @@ def plan(files: tuple[str, ...], as_json: bool) -> int:
 
 @cli.command()
 @FILES
+@click.option(
+    "--confirm",
+    "seconds",
+    type=click.FloatRange(1, 86400),
+    metavar="SECONDS",
+    help="Take the change back after so long, unless vrouter confirm keeps it.",
+)
 @JSON
-def apply(files: tuple[str, ...], as_json: bool) -> int:
+def apply(files: tuple[str, ...], seconds: float | None, as_json: bool) -> int:
     """Apply command FILES, one after the other, as update_config does; the files stay where they are.
 
-    Example: vrouter apply forwarding_rules.json
+    Example: vrouter apply --confirm 60 forwarding_rules.json
     """
-    found = _request("apply", _contents(files))
+    if seconds is None:
+        found = _request("apply", _contents(files))
+    else:
+        from vrouter.past.confirm import start
+
+        found = start(_contents(files), seconds)
     _print(found, as_json)
+    if seconds is not None and any(file["state"] for file in found["files"]):
+        click.echo(f"goes back by itself in {seconds:g} s; vrouter confirm keeps it", err=True)
     return _status(found)
 
 
@@ -159,21 +174,8 @@ def agent(background: bool) -> int:
     return 0
 
 
-cli.add_command(lab)
-
-
-def _request(verb: str, question: Answer) -> Answer:
-    """Of the agent; where none runs, of the pipeline in this process. The engine is imported only then."""
-    said = ask(os.environ.get("VROUTER_RUN_DIR", RUN_DIR), verb, json.dumps(question))
-    if said is None:
-        from vrouter.embedded import request
-
-        return request(verb, question)
-    status, text = said
-    if status:
-        raise VrouterError(text)
-    found: Answer = json.loads(text)
-    return found
+for command in (history, diff, rollback, confirm, lab):
+    cli.add_command(command)
 
 
 def _validated(name: str) -> Answer:

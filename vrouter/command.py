@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 
 from vrouter.answers import Answer
 from vrouter.errors import BagError, Fault, VrouterError
-from vrouter.explain.answer import explained
+from vrouter.explain.answer import Origins, Sent, explained
 from vrouter.explain.packet import of_json
 from vrouter.features import BAGS, COMMANDS
 from vrouter.handlers import HANDLERS
 from vrouter.host.host import Host
 from vrouter.intake import BOOT, Intake
+from vrouter.model.history import Place
 from vrouter.model.settings import Settings
-from vrouter.outcome import Job, Outcome, Registry
+from vrouter.outcome import Outcome, Registry
+from vrouter.past import answer as past
 from vrouter.pending import Pending
 from vrouter.pipeline import Router
 
@@ -55,17 +57,34 @@ def session(settings: Settings, waiting: bool = True, asked: str = "") -> Iterat
         finished: dict[str, Outcome] = {}
         if waiting:
             for claimed in intake.left_over():
-                (finished[claimed.name],) = router.run([Job(claimed)])
+                finished[claimed.name] = router.run([claimed])[claimed]
             if asked != BOOT and intake.boot_waits() and (boot := intake.claim(BOOT)):
-                (finished[BOOT],) = router.run([Job(boot)])
+                finished[BOOT] = router.run([boot])[boot]
         yield Session(router, intake, finished)
 
 
 def answer(current: Session, verb: str, question: Answer) -> Answer:
-    """What `plan`, `apply`, `converge` or `explain` comes to. question: `files`, pairs of name and content (bytes as
-    Latin-1, None where it cannot be read); or `dry_run`; or a packet. Raises VrouterError."""
+    """What a verb of VERBS comes to. Raises VrouterError.
+
+    question: of `plan` and `apply` `files`, pairs of name and content (bytes as Latin-1, None where it cannot be read);
+    of `converge` `dry_run`; of `diff` `first` and `last`; of `rollback` `to` and `dry_run`; of `revert` `states`;
+    of `explain` a packet.
+    """
     if verb == "explain":
-        return explained(current.router.wanted(), of_json(question))
+        origins = _origins(current.router.keeper.history.senders())
+        return explained(current.router.wanted(), of_json(question), origins)
+    if verb in ("history", "diff", "rollback", "revert"):
+        states, now = current.router.keeper.history.states(), current.router.packed
+        if verb == "history":
+            return past.listed(states)
+        if verb == "diff":
+            return past.difference(states, question["first"], question["last"])
+        if verb == "rollback":
+            name, content = f"rollback-to-{question['to']}.json", past.rollback(states, question["to"], now)
+        else:
+            name, content = "revert.json", past.revert(states, question["states"], now)
+        verb = "plan" if question.get("dry_run") else "apply"
+        question = {"files": [(name, content.decode("latin-1"))]}
     if verb == "converge":
         return {
             "changes": current.router.converge(bool(question["dry_run"])).changes_tree(),
@@ -78,13 +97,21 @@ def answer(current: Session, verb: str, question: Answer) -> Answer:
     if verb == "plan":
         planned, waiting = current.router.plan(readable)
         return _outcomes([*planned, *unreadable], waiting)
-    outcomes = []
+    outcomes: list[Outcome] = []
     for name, content in readable:
         try:
-            outcomes += current.router.run([Job(current.intake.copy_in(name, content))])
+            outcomes += current.router.run([current.intake.copy_in(name, content)]).values()
         except VrouterError as error:
             outcomes.append(Outcome(name, faults=(Fault("", "", str(error)),)))
     return _outcomes([*outcomes, *unreadable], current.router.pending())
+
+
+def _origins(senders: Mapping[Place, Sent]) -> Origins:
+    """As resources name their origin: bag and key, or the bag alone where it has one entry only."""
+    found: dict[str, Sent] = {}
+    for (bag, key), sent in senders.items():
+        found[bag] = found[f"{bag} {key}"] = sent
+    return found
 
 
 def _outcomes(outcomes: Sequence[Outcome], pending: Sequence[Pending]) -> Answer:
@@ -104,6 +131,7 @@ def outcome_json(outcome: Outcome) -> Answer:
         "refused": bool(outcome.faults),
         "faults": [fault.as_json() for fault in outcome.faults],
         "changes": len(outcome.plan.changes),
+        "state": outcome.state,
         "elapsed_ms": round(outcome.elapsed_s * 1000, 2),
         "stages_ms": {stage: round(took, 3) for stage, took in outcome.stages_ms.items()},
     }

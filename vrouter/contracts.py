@@ -21,11 +21,13 @@ Bags = Mapping[str, Entries]
 class Bag(Generic[E]):
     """One databag: how its JSON becomes entries and back, and what an entry asks of the router.
 
-    name: the file's name without `.json`. load: raises ValueError where the JSON has another shape than the contract's.
-    dump: the JSON of all entries, in the reference's shape. desired: total, for whatever `load` or a merge made.
+    name: the file's name without `.json`. entry: the class of its entries; their fields are JSON. load: raises
+    ValueError where the JSON has another shape than the contract's. dump: the JSON of all entries, in the reference's
+    shape. desired: total, for whatever `load` or a merge made.
     """
 
     name: str
+    entry: type[E]
     load: Callable[[JsonObject], dict[str, E]]
     dump: Callable[[Mapping[str, E]], JsonObject]
     desired: Callable[[E, Machine], Iterable[Intent]]

@@ -14,7 +14,6 @@ from vrouter.errors import VrouterError
 from vrouter.host.host import Host
 from vrouter.intake import Intake
 from vrouter.model.settings import Settings
-from vrouter.outcome import Job
 from vrouter.settings import load_settings
 
 _POLL_S = 0.02
@@ -28,8 +27,8 @@ def update_config(name: str, keep: bool) -> tuple[int, str]:
         if said is not None:
             return said
         with session(settings, asked=name) as current:
-            claimed = current.intake.claim(name)
-            outcome = current.router.run([Job(claimed, keep)])[0] if claimed else current.finished.get(name)
+            claimed = current.intake.claim(name, keep)
+            outcome = current.router.run([claimed])[claimed] if claimed else current.finished.get(name)
             if outcome is None:
                 return current.intake.earlier_answer(name)
             return (1, file_text(outcome_json(outcome))) if outcome.faults else (0, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -46,6 +47,10 @@ class BagError(VrouterError):
     """A databag that cannot be read; it is never treated as empty (contract commands 7.2, D1)."""
 
 
+class HistoryError(VrouterError):
+    """A state that is not kept, or that no way leads back to."""
+
+
 class IntakeError(VrouterError):
     """A command file that cannot be found, claimed or archived."""
 
@@ -56,3 +61,9 @@ class SettingsError(VrouterError):
 
 class HostError(VrouterError):
     """The machine refused a change or cannot be observed; says what was being done."""
+
+
+def unexpected(error: Exception) -> str:
+    """What is said of an error that nobody raised on purpose: one line, with the place to look at."""
+    *_, place = traceback.extract_tb(error.__traceback__)
+    return f"internal error: {error!r} at {place.filename}:{place.lineno}; please report it"

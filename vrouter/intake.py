@@ -8,16 +8,16 @@ import glob
 import gzip
 import json
 import os
-import shutil
+import stat
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vrouter.durable import sync_directory
+from vrouter.durable import replace_file, sync_directory
 from vrouter.errors import Fault, IntakeError
 from vrouter.faults import reached
 from vrouter.model.settings import Settings
@@ -34,12 +34,21 @@ def is_command(name: str) -> bool:
     return not name.startswith(".") and (name.endswith(".json") or ".json." in name)
 
 
+_KEEP, _DELETE = 0o600, 0o700  # modes of a claimed file, so that a later process knows what becomes of it
+
+
 @dataclass(frozen=True)
 class Claimed:
-    """A command file that is ours alone; while it exists the command is not finished."""
+    """A command file that is ours alone; while it exists the command is not finished.
+
+    keep: archive it when it is done, else delete it (contract commands 2.1). stamp: its place in the order of claims,
+    nanoseconds since the epoch.
+    """
 
     name: str
     path: Path
+    keep: bool = True
+    stamp: int = 0
 
     def read(self) -> bytes:
         """Its bytes, one more than the limit at most. Raises IntakeError."""
@@ -88,9 +97,9 @@ class Intake:
 
     def left_over(self) -> list[Claimed]:
         """What a run that died had claimed, oldest first."""
-        found = sorted((path.stat().st_mtime_ns, path) for path in self._claimed.iterdir())
-        self._last_claim_ns = max([self._last_claim_ns, *(claimed_ns for claimed_ns, _ in found)])
-        return [Claimed(path.name, path) for _, path in found]
+        found = sorted((path.stat().st_mtime_ns, path, path.stat().st_mode) for path in self._claimed.iterdir())
+        self._last_claim_ns = max([self._last_claim_ns, *(claimed_ns for claimed_ns, _, _ in found)])
+        return [Claimed(path.name, path, stat.S_IMODE(mode) != _DELETE, stamp) for stamp, path, mode in found]
 
     def boot_waits(self) -> bool:
         """Whether boot arguments have not been taken yet."""
@@ -105,7 +114,7 @@ class Intake:
         now = time.time()
         return [name for written, name in sorted(found) if not now - older_than_s <= written <= now]  # clocks jump
 
-    def claim(self, name: str) -> Claimed | None:
+    def claim(self, name: str, keep: bool = True) -> Claimed | None:
         """Take a command file; None when it is not there. Raises IntakeError for a name that is a path."""
         if not name or name in (".", "..") or "/" in name or "\0" in name:
             raise IntakeError(f"{name!r} is not a file name; give the name of a file in {self._cache}")
@@ -115,17 +124,25 @@ class Intake:
         try:
             if not source.is_file() or source.is_symlink():
                 return None
-            self._stamp(source)
+            stamp = self._stamp(source)
+            os.chmod(source, _KEEP if keep else _DELETE)
             os.rename(source, target)
         except OSError as error:
             raise IntakeError(f"cannot claim {name!r}: {error.strerror}") from error
         reached("claimed")
-        return Claimed(name, target)
+        return Claimed(name, target, keep, stamp)
 
-    def _stamp(self, path: Path) -> None:
+    def delete_later(self, claimed: Claimed) -> Claimed:
+        """The same command; its file is not kept when it is done."""
+        with suppress(OSError):
+            os.chmod(claimed.path, _DELETE)
+        return replace(claimed, keep=False)
+
+    def _stamp(self, path: Path) -> int:
         """Write the order of claims down: the kernel's own times are too coarse for it, and the clock may jump."""
         self._last_claim_ns = max(self._last_claim_ns + 1, time.time_ns())
         os.utime(path, ns=(self._last_claim_ns, self._last_claim_ns))
+        return self._last_claim_ns
 
     def copy_in(self, name: str, content: bytes) -> Claimed:
         """An operator's command, claimed under a name of its own; the original stays. Raises IntakeError."""
@@ -135,10 +152,10 @@ class Intake:
             descriptor = os.open(self._claimed / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(descriptor, "wb") as handle:
                 handle.write(content)
-            self._stamp(self._claimed / name)
+            stamp = self._stamp(self._claimed / name)
         except OSError as error:
             raise IntakeError(f"cannot copy {name!r} into {self._claimed}: {error.strerror}") from error
-        return Claimed(name, self._claimed / name)
+        return Claimed(name, self._claimed / name, stamp=stamp)
 
     def was_done(self, name: str) -> bool:
         """Whether a command of that name is archived (contract commands 2.2)."""
@@ -165,43 +182,39 @@ class Intake:
         for path in (self._done / f"{name}.gz", *self._done.glob(f"{glob.escape(name)}.*.gz")):
             path.unlink(missing_ok=True)
 
-    def archive(self, claimed: Claimed) -> None:
-        """Keep a command that is done, gzipped; a bare wire name gets a suffix (contract commands 2.4)."""
+    def archive(self, done: Sequence[Claimed]) -> None:
+        """Keep commands that are done, gzipped, or delete them where they say so; a bare wire name gets a suffix
+        (contract commands 2.4). They are done, so a copy that cannot be kept is no reason to stop."""
+        for claimed in done:
+            if claimed.keep:
+                with suppress(OSError):
+                    self._keep(claimed)
+        with suppress(OSError):
+            sync_directory(self._done)  # before the originals go
+        for claimed in done:
+            claimed.path.unlink(missing_ok=True)
+
+    def _keep(self, claimed: Claimed) -> None:
         name = claimed.name if claimed.name.count(".") != 1 else f"{claimed.name}.{uuid.uuid4()}"
         target = self._done / f"{name}.gz"
-        temporary = self._done / f".{name}.new"
-        try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(descriptor, "wb") as handle, open(claimed.path, "rb") as source:
-                with gzip.GzipFile(fileobj=handle, mode="wb", filename="", compresslevel=1) as packed:
-                    shutil.copyfileobj(source, packed)
-                handle.flush()
-                os.fsync(descriptor)
-            os.replace(temporary, target)
-            (self._failed / claimed.name).unlink(missing_ok=True)
-            (self._failed / f"{claimed.name}.error").unlink(missing_ok=True)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise IntakeError(f"cannot archive {claimed.name!r}: {error.strerror}") from error
-        self.discard(claimed)
+        replace_file(target, gzip.compress(claimed.path.read_bytes(), compresslevel=1))
+        for path in (self._failed / claimed.name, self._failed / f"{claimed.name}.error"):
+            path.unlink(missing_ok=True)
         self._kept.added(target)
 
-    def secure(self, claimed: Claimed) -> None:
-        """Make a claimed file last, so that it is the journal of what has not been saved yet. Raises IntakeError."""
+    def secure(self, journal: Iterable[Claimed]) -> None:
+        """Make claimed files last: they are the journal of what has not been saved yet. Raises IntakeError."""
         try:
-            with open(claimed.path, "rb") as handle:
-                os.fsync(handle.fileno())
+            for claimed in journal:
+                with open(claimed.path, "rb") as handle:
+                    os.fsync(handle.fileno())
             sync_directory(self._claimed)
         except OSError as error:
-            raise IntakeError(f"cannot keep {claimed.name!r}: {error.strerror}") from error
+            raise IntakeError(f"cannot keep {error.filename or self._claimed}: {error.strerror}") from error
 
-    def is_unfinished(self, name: str) -> bool:
-        """Whether a command of that name is claimed and not archived yet."""
-        return (self._claimed / name).exists()
-
-    def discard(self, claimed: Claimed) -> None:
-        """Delete a command that is done."""
-        claimed.path.unlink(missing_ok=True)
+    def is_pushed_again(self, name: str) -> bool:
+        """Whether a file waits under the name of one that is claimed and not archived yet."""
+        return os.path.exists(self._claimed / name) and os.path.exists(self._cache / name)  # of any name, however long
 
     def refuse(self, claimed: Claimed, type: str, faults: Sequence[Fault]) -> None:
         """Keep a refused command beside a `.error` file that says why (design 4a)."""
@@ -213,10 +226,8 @@ class Intake:
         }
         error_file = self._failed / f"{claimed.name}.error"
         try:
-            descriptor = os.open(error_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(descriptor, "w") as handle:
-                json.dump(report, handle, indent=2)
-            os.chmod(claimed.path, 0o600)
+            replace_file(error_file, json.dumps(report, indent=2).encode())
+            os.chmod(claimed.path, _KEEP)
             os.replace(claimed.path, self._failed / claimed.name)
         except OSError:
             # A full disk: the file itself needs no room to be moved, and the caller has the faults.

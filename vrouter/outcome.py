@@ -8,7 +8,6 @@ from typing import Any
 
 from vrouter.contracts import Bag, Command, Handler
 from vrouter.errors import Fault, Refused, VrouterError
-from vrouter.intake import Claimed
 from vrouter.plan import Plan
 
 
@@ -22,18 +21,11 @@ class Registry:
 
 
 @dataclass(frozen=True)
-class Job:
-    """A command that waits. keep: archive its file when it is done, else delete it."""
-
-    claimed: Claimed
-    keep: bool = True
-
-
-@dataclass(frozen=True)
 class Outcome:
     """What became of one command. faults: empty when it is done. elapsed_s: from its batch's start to its answer.
 
-    stages_ms: milliseconds of each step that the batch went through together.
+    stages_ms: milliseconds of each step that the batch went through together. state: number of the state of all bags
+    after it, see history; nought where it edited nothing.
     """
 
     file: str
@@ -42,6 +34,7 @@ class Outcome:
     faults: tuple[Fault, ...] = ()
     elapsed_s: float = 0.0
     stages_ms: Mapping[str, float] = field(default_factory=dict)
+    state: int = 0
 
 
 def faults_of(error: VrouterError) -> tuple[Fault, ...]:

@@ -8,23 +8,24 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
-from vrouter.errors import BagError, HostError, Refused, VrouterError
+from vrouter.convergence import Convergence, Laps
+from vrouter.errors import HostError, Refused, VrouterError, unexpected
 from vrouter.faults import reached
 from vrouter.host.host import Host
+from vrouter.intake import Claimed
 from vrouter.keeper import Keeper
 from vrouter.model.bag import Changes, Entry, effective, replaced
+from vrouter.model.history import Edit, Packed, Place, pack
 from vrouter.model.intents import Address, Intent
-from vrouter.model.resources import Key, Resource
+from vrouter.model.resources import Key
 from vrouter.model.settings import Settings
-from vrouter.outcome import Job, Outcome, Registry, faults_of
+from vrouter.outcome import Outcome, Registry, faults_of
 from vrouter.pending import Pending, pending
-from vrouter.plan import Holding, Plan, diff
+from vrouter.plan import Holding, Plan
 from vrouter.validate import parse_document, validate
-from vrouter.wanted import Wanted
 
-_POLICY = ("chain", "set", "map", "helper", "element")
 Intents = Mapping[tuple[str, str], tuple[Intent, ...]]
 
 
@@ -36,71 +37,101 @@ class _Decision:
     plan: Plan
     touched: frozenset[Key]
     bags_before: Mapping[str, Changes]
+    bags_after: Mapping[str, Changes]
     asked_before: Intents
+
+    def changed(self) -> list[str]:
+        """The bags in which it changed an entry."""
+        return [name for name, change in self.bags_before.items() if change]
+
+    def edits(self) -> dict[Place, Edit]:
+        """The entries before and after it."""
+        return {
+            (name, key): Edit(pack(before), pack(self.bags_after[name][key]))
+            for name, change in self.bags_before.items()
+            for key, before in change.items()
+        }
+
+
+class _Held(Exception):
+    """The command is to be given again later."""
 
 
 class Router:
-    """Bags, what they ask for, and what the machine holds."""
+    """Bags, what they ask for, and the machine that is made so."""
 
     def __init__(self, settings: Settings, registry: Registry, host: Host, defer: bool = False) -> None:
         """Read the bags and observe the machine. defer: as the keeper says. Raises BagError, HostError."""
         self._registry = registry
-        self._host = host
+        self._laps = Laps()
+        self._state = Convergence(registry.handlers, host, self._laps)
         self.keeper = Keeper(settings, registry.bags, defer)
         self._bags = self.keeper.load()
-        self._stages: dict[str, float] = {}
-        self._mark = 0.0
+        self._held: set[str] = set()  # bags of commands that were held back
         self._start(())
 
     def _start(self, wait_for: Iterable[str]) -> None:
         """Take the machine as it is now: its facts, all that is wanted on it, all that it holds."""
-        self._machine = self._host.machine(wait_for)
-        self._wanted = Wanted(self._registry.handlers, self._machine)
-        self._wanted.change(
+        self._state.look_at_machine(wait_for)
+        self._state.start(
             {(name, key): self._asked(name, entry) for name, bag in self._bags.items() for key, entry in bag.items()}
         )
-        self._have: dict[Key, Resource] = self._host.observe(self._wanted.resources)
-        self._settled = False  # whether only what a command touches can differ
 
     # -- commands -----------------------------------------------------------------------------------------------------
 
-    def run(self, jobs: Sequence[Job]) -> list[Outcome]:
+    def run(self, commands: Sequence[Claimed], hold: bool = False) -> dict[Claimed, Outcome]:
         """Claimed commands, in their order: merged one after the other, applied and saved once.
 
         Where that fails, they are taken back and halved until the failing one is alone; it is refused, others go on.
+        hold: leave out those for which a daemon would read anew within a second of the last time, and those that come
+        after them for the same bags; they have no outcome and are to be given again.
         """
+        if len(commands) > 1 and not self._state.settled:
+            return {key: outcome for one in commands for key, outcome in self.run([one], hold).items()}
         begin = time.perf_counter()
-        self._stages, self._mark = {}, begin
-        if len(jobs) > 1 and not self._settled:
-            return [outcome for job in jobs for outcome in self.run([job])]
-        outcomes: dict[Job, Outcome] = {}
-        decided: dict[Job, _Decision] = {}
-        for job in jobs:
+        self._laps.begin()
+        hold = hold and time.monotonic() < self._state.rests_until()
+        if not hold:
+            self._held.clear()
+        outcomes: dict[Claimed, Outcome] = {}
+        decided: dict[Claimed, _Decision] = {}
+        for claimed in commands:
             try:
-                decided[job] = self._decide(job.claimed.read())
+                decided[claimed] = self._decide(claimed.read(), hold=hold)
+            except _Held:
+                continue
             except VrouterError as error:
-                outcomes[job] = self.keeper.refuse(job, error)
+                outcomes[claimed] = self.keeper.refuse(claimed, error)
         reached("decided")
-        try:
-            done = self._execute(list(decided.values()))
-        except VrouterError as error:
-            if len(decided) == 1:
-                job, decision = next(iter(decided.items()))
-                outcomes[job] = self.keeper.refuse(job, error, decision.type)
-            else:
-                good = list(decided)
-                middle = len(good) // 2
-                for half in (good[:middle], good[middle:]):
-                    outcomes |= zip(half, self.run(half), strict=True)
-        else:
-            for job, decision in decided.items():
-                self.keeper.finish(job, _changed(decision))
-                plan = done if len(decided) == 1 else decision.plan
-                outcomes[job] = Outcome(job.claimed.name, decision.type, plan)
-            self._lap("archive")
-            reached("archived")
+        if decided:
+            outcomes |= self._finish(decided)
         took = time.perf_counter() - begin
-        return [replace(outcomes[job], elapsed_s=took, stages_ms=dict(self._stages)) for job in jobs]
+        return {
+            claimed: replace(outcomes[claimed], elapsed_s=took, stages_ms=dict(self._laps.ms))
+            for claimed in commands
+            if claimed in outcomes
+        }
+
+    def _finish(self, decided: Mapping[Claimed, _Decision]) -> dict[Claimed, Outcome]:
+        """Carry out, save and archive what was decided; halved where that fails."""
+        try:
+            done = self._execute(decided)
+        except VrouterError as error:
+            commands = list(decided)
+            if isinstance(error, HostError) and self._state.device_moved():
+                self._start(())  # it came or went in the middle
+                return self.run(commands)
+            if len(commands) > 1:
+                middle = len(commands) // 2
+                return self.run(commands[:middle]) | self.run(commands[middle:])
+            return {key: self.keeper.refuse(key, error, decision.type) for key, decision in decided.items()}
+        states = self.keeper.finish({claimed: (each.type, each.edits()) for claimed, each in decided.items()})
+        self._laps.lap("archive")
+        reached("archived")
+        return {
+            claimed: Outcome(claimed.name, each.type, done if len(decided) == 1 else each.plan, state=state)
+            for (claimed, each), state in zip(decided.items(), states, strict=True)
+        }
 
     def plan(self, documents: Iterable[tuple[str, bytes]]) -> tuple[list[Outcome], tuple[Pending, ...]]:
         """What `run` would do with named contents, one after the other, and what would wait then.
@@ -109,7 +140,7 @@ class Router:
         """
         outcomes: list[Outcome] = []
         decisions: list[_Decision] = []
-        settled = self._settled
+        settled = self._state.settled
         for name, content in documents:
             try:
                 decision = self._decide(content, wait=False)
@@ -120,19 +151,28 @@ class Router:
                 continue
             decisions.append(decision)
             outcomes.append(Outcome(name, decision.type, decision.plan))
-            self._settled = True  # the first plan holds what has come apart before; the next ones go on from there
+            self._state.settled = True  # the first plan holds what has come apart; the next ones go on from there
         waiting = self.pending()
         self._take_back(decisions)
-        self._settled = settled
+        self._state.settled = settled
         return outcomes, waiting
+
+    def packed(self, place: Place) -> Packed:
+        """An entry as a state of the history holds it; None where there is none."""
+        bag, key = place
+        return pack(self._bags[bag].get(key)) if bag in self._bags else None
 
     def pending(self) -> tuple[Pending, ...]:
         """What is saved and waits for an address, a device or a subnet (design 4a)."""
-        return tuple(pending(self._wanted.intents(), self._machine))
+        return tuple(pending(self._state.wanted.intents(), self._state.machine))
+
+    def rests_until(self) -> float:
+        """When those that were held back may be given again, in seconds of time.monotonic."""
+        return self._state.rests_until()
 
     def wanted(self) -> Holding:
         """All that the bags ask of this machine."""
-        return self._wanted.resources
+        return self._state.wanted.resources
 
     def knows_anything(self) -> bool:
         """Whether any bag holds an entry; a router that was told nothing is left as it is."""
@@ -142,156 +182,97 @@ class Router:
 
     def converge(self, dry_run: bool = False) -> Plan:
         """Make the machine what the bags say: boot, drift and rollback. Raises HostError."""
-        want = self._wanted.resources
-        plan = diff(self._have, want)
-        if not dry_run:
-            self._carry_out(plan)
-            self._hold(plan)
-        return plan
+        return self._state.converge(dry_run)
 
     def drift(self, policy: bool) -> Plan:
         """What foreign hands have made different from the bags. policy: whether they may have touched the policy, which
         costs more to read than the rest. Raises HostError."""
-        machine = self._host.machine()
-        if policy or machine != self._machine:
+        if self._state.device_moved():
             self._start(())
+        elif policy:
+            self._state.observe()
         else:
-            fresh = self._host.observe_but_policy(self._wanted.resources)
-            kept = {key: r for key, r in self._have.items() if key[0] in _POLICY or key[0] == "host"}
-            self._have = kept | fresh
-        return diff(self._have, self._wanted.resources)
+            return self._state.refresh()
+        return self._state.converge(dry_run=True)
 
     def agrees(self, path: str) -> bool:
         """Whether a file is as the bags want it, or is none of ours."""
-        return self._host.agrees(path, self._wanted.resources)
+        return self._state.agrees(path)
 
     # -- the steps ----------------------------------------------------------------------------------------------------
 
-    def _decide(self, content: bytes, wait: bool = True) -> _Decision:
+    def _decide(self, content: bytes, wait: bool = True, hold: bool = False) -> _Decision:
         parsed = parse_document(content)
         try:
             validate(parsed.document, parsed.type)
-            self._lap("validate")
-            return self._merge(parsed.document, parsed.type, wait)
+            self._laps.lap("validate")
+            bags = self._registry.commands[parsed.type].bags
+            if hold and not self._held.isdisjoint(bags):
+                self._hold_back(bags)
+            decision = self._merge(parsed.document, parsed.type, wait)
+            if hold and self._state.disturbs(decision.plan):
+                self._take_back([decision])
+                self._hold_back(bags)
+            return decision
         except Refused as refused:
             raise Refused(refused.faults, parsed.type) from refused
+        except (VrouterError, _Held):
+            raise
+        except Exception as error:  # a mistake of ours in one command must not stop the others
+            self._start(())
+            raise VrouterError(unexpected(error)) from error
+
+    def _hold_back(self, bags: Iterable[str]) -> NoReturn:
+        self._held.update(bags)
+        raise _Held
 
     def _merge(self, document: Any, type: str, wait: bool) -> _Decision:
         command = self._registry.commands[type]
-        merged = command.merge(document, {name: self._bags[name] for name in command.bags}, self._machine)
+        merged = command.merge(document, {name: self._bags[name] for name in command.bags}, self._state.machine)
         changes = {name: effective(self._bags[name], change) for name, change in merged.items()}
-        self._lap("merge")
+        self._laps.lap("merge")
         after = {
             (name, key): self._asked(name, entry) if entry else ()
             for name, change in changes.items()
             for key, entry in change.items()
         }
         missing = {i.device for intents in after.values() for i in intents if isinstance(i, Address)}
-        missing = {device for device in missing if not self._machine.has(device)}
+        missing = {device for device in missing if not self._state.machine.has(device)}
         if missing and wait:
             self._start(sorted(missing))
             return self._merge(document, type, wait=False)
         before = {
             (name, key): self._asked(name, old) if (old := self._bags[name].get(key)) else () for name, key in after
         }
-        had = self._wanted.change(after)
-        want = self._wanted.resources
-        self._lap("desired")
-        try:
-            self._have |= self._host.look({key: want[key] for key in had if key in want and key not in self._have})
-        except HostError:
-            self._wanted.change(before)
-            raise
-        held = {key: r for key in had if (r := had[key] if had[key] else self._have.get(key))}
-        plan = diff(held, want, had) if self._settled else diff(self._have, want)
+        plan, touched = self._state.ask(after, before)
         taken = {name: replaced(self._bags[name], change) for name, change in changes.items()}
-        self._lap("diff")
-        return _Decision(type, plan, frozenset(had), taken, before)
+        return _Decision(type, plan, touched, taken, changes, before)
 
     def _asked(self, bag: str, entry: Entry) -> tuple[Intent, ...]:
-        return tuple(self._registry.bags[bag].desired(entry, self._machine))
+        return tuple(self._registry.bags[bag].desired(entry, self._state.machine))
 
-    def _execute(self, decisions: Sequence[_Decision]) -> Plan:
-        """Check, apply, verify and save what all decisions ask together; the plan that was carried out: whole, or
-        without the repairs that cannot be made now (CV-4).
+    def _execute(self, decided: Mapping[Claimed, _Decision]) -> Plan:
+        """Check, apply, verify and save what all decisions ask together; the plan that was carried out.
 
-        Raises HostError, BagError; then machine, disk and this Router are what they were before the first of them.
+        Raises VrouterError; then machine, disk and this Router are what they were before the first of them.
         """
-        want = self._wanted.resources
-        keys = {key for decision in decisions for key in decision.touched}
-        plan = diff(self._have, want, keys if self._settled else None)
+        decisions = list(decided.values())
         try:
-            done = self._make(plan, keys)
-            self.keeper.save([name for decision in decisions for name in _changed(decision)])
-            self._lap("save")
-            reached("saved")
-        except (HostError, BagError):
+            done = self._state.make({key for decision in decisions for key in decision.touched})
+            self.keeper.save([name for decision in decisions for name in decision.changed()], decided)
+        except Exception as error:
             self._take_back(decisions)
-            self._roll_back()
-            raise
-        if done == plan:
-            self._hold(done)
-        else:
-            self._have, self._settled = self._host.observe(want), False
-        return done
-
-    def _make(self, plan: Plan, keys: set[Key]) -> Plan:
-        try:
-            self._carry_out(plan)
-        except HostError:
-            own = Plan(tuple(change for change in plan.changes if change.key in keys))
-            if own == plan:
+            self._state.roll_back()
+            self.keeper.save_again()
+            if isinstance(error, VrouterError):
                 raise
-            want = self._wanted.resources
-            self._carry_out(diff(self._host.observe(want), want, keys))
-            return own
-        return plan
-
-    def _carry_out(self, plan: Plan) -> None:
-        want = self._wanted.resources
-        self._host.check(plan, want)
-        self._lap("check")
-        reached("checked")
-        self._host.apply(plan, want)
-        self._lap("apply")
-        reached("applied")
-        self._host.verify(plan, want)
-        self._lap("verify")
-        reached("verified")
+            raise HostError(unexpected(error)) from error
+        self._laps.lap("save")
+        reached("saved")
+        return done
 
     def _take_back(self, decisions: Sequence[_Decision]) -> None:
         for decision in reversed(decisions):
             for name, before in decision.bags_before.items():
                 replaced(self._bags[name], before)
-            self._wanted.change(decision.asked_before)
-
-    def _roll_back(self) -> None:
-        """Back to what the bags describe, whatever part of a plan was applied or saved. What cannot be brought back now
-        is tried again by the next command; the caller hears why its own failed."""
-        self._settled = False
-        want = self._wanted.resources
-        self._have = self._host.observe(want)
-        plan = diff(self._have, want)
-        try:
-            self._host.apply(plan, want)
-            self._hold(plan)
-        except HostError:
-            self._have = self._host.observe(want)
-        self.keeper.save_again()
-
-    def _hold(self, plan: Plan) -> None:
-        for change in plan.changes:
-            if change.after:
-                self._have[change.key] = change.after
-            else:
-                self._have.pop(change.key, None)
-        self._settled = True
-
-    def _lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self._stages[stage] = self._stages.get(stage, 0.0) + (now - self._mark) * 1000
-        self._mark = now
-
-
-def _changed(decision: _Decision) -> list[str]:
-    return [name for name, change in decision.bags_before.items() if change]
+            self._state.wanted.change(decision.asked_before)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import orjson
 
 from vrouter.contracts import Bag
-from vrouter.durable import sync_directory
+from vrouter.durable import replace_file, sync_directory
 from vrouter.errors import BagError
 from vrouter.model.bag import Entry
 from vrouter.model.json import JsonObject
@@ -52,18 +51,11 @@ class Store:
         """
         path = self._path(bag)
         text = _text(bag.dump(entries))
-        temporary = path.with_name(f".{path.name}.new")
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(descriptor, "wb") as handle:
-                handle.write(text)
-                handle.flush()
-                os.fsync(descriptor)
-            os.replace(temporary, path)
+            replace_file(path, text)
             sync_directory(self._directory)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise BagError(f"cannot write databag {path}: {error.strerror}") from error
 
     def _path(self, bag: Bag[Any]) -> Path:

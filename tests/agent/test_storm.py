@@ -103,7 +103,7 @@ def test_guests_that_change_share_reloads(served: Router) -> None:
     took = time.monotonic() - begin
     reads = log_of_dnsmasq(served) - before
     print(f"\n{reads} reloads in {took:.1f} s")
-    assert reads <= 30, "each removal waits for one, and they share it"
+    assert reads <= took + 1, "at most one a second"
     assert served.pid() == daemon
 
 

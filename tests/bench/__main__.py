@@ -55,7 +55,7 @@ def main() -> None:
     resident: dict[int, int] = {}
     print(f"{'operation':32} {'size':>6} {'median':>9} {'p99':>9} {'budget':>7}   stages (median ms)")
     for size in sizes:
-        with Lab.up("isolated", f"bench{uuid.uuid4().hex[:8]}", agent=True) as lab:
+        with Lab.up("isolated", f"bench{uuid.uuid4().hex[:8]}") as lab:
             router = Router(lab)
             router.send(*(example(f"isolated/{path.stem}") for path in ISOLATED))
             router.send(documents.forwards(range(size)))

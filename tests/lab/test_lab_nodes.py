@@ -57,7 +57,8 @@ def test_router_is_untouched(lab: Lab) -> None:
 
 def test_router_directories_are_empty_and_private(lab: Lab) -> None:
     found = lab.run("router", ["find", *ROUTER_OWN, "-mindepth", "1"], check=True).stdout.split()
-    assert sorted(found) == ["/etc/vrouter/vrouter.toml", "/var/cache/cloud/failed", "/var/cache/cloud/processed"]
+    of_commands = ["/var/cache/cloud/claimed", "/var/cache/cloud/failed", "/var/cache/cloud/processed"]
+    assert sorted(found) == ["/etc/vrouter/vrouter.toml", *of_commands]
     for directory in (*ROUTER_OWN, "/etc", "/root", "/tmp", "/run", "/dev/shm"):
         mine = f"{directory}/{NAME}"
         lab.put("router", mine, b"x")

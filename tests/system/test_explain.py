@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -26,7 +27,8 @@ def test_explain_on_a_router(own: Router, agent: bool) -> None:
     status, lines = explain(own, *FORWARDED)
     assert status == 0
     assert lines[0] == "tcp 203.0.113.11:40000 > 192.0.2.10:2222, new, in eth2"
-    assert any(line.startswith("prerouting") and "(firewallrules 101)" in line for line in lines)
+    [rule] = [line for line in lines if line.startswith("prerouting") and "firewallrules 101" in line]
+    assert re.search(r"\(firewallrules 101, c\d+\.json\S* of 20[0-9T:.Z+-]+\)$", rule)
     assert lines[-2:] == [
         PASSED, "its answer passes: leaves by eth2 via 192.0.2.1 as 192.0.2.10:2222 > 203.0.113.11:40000",
     ]  # fmt: skip

@@ -27,10 +27,11 @@ from tests.system.rules import (
 )  # fmt: skip
 from tests.test_cases import ROOT, done
 from vrouter.errors import Refused
-from vrouter.explain.answer import Explanation, Sent, as_json, explain, explained
+from vrouter.explain.answer import Explanation, as_json, explain, explained
 from vrouter.explain.packet import LOCAL, Packet, of_json, parse
 from vrouter.explain.text import explanation_text
 from vrouter.explain.walk import Kernel
+from vrouter.history import Sent
 
 WORLD = "203.0.113.11"
 MACHINE = core.machine(DEVICES)
@@ -278,7 +279,7 @@ def test_every_answer_can_be_said(history: list[dict[str, Any]], packet: Packet)
 def test_the_command_behind_a_decision_is_told() -> None:
     found = ask(case("isolated"), "tcp 203.0.113.11:9 192.0.2.10:2222")
     origin = "forwardingrules 192.0.2.10 tcp 2222:2222"
-    told_of = as_json(found, {origin: Sent(file="forwarding_rules.json.7", id="c0ffee", time=1.0)})
+    told_of = as_json(found, {origin: Sent("forwarding_rules.json.7", "forwardrules", "2026-01-02T03:04:05Z")})
     [element] = [item for step in told_of["steps"] for item in step["because"] if item["origin"] == origin]
-    assert element["command"] == {"file": "forwarding_rules.json.7", "id": "c0ffee", "time": 1.0}
-    assert "forwarding_rules.json.7 c0ffee 19" in explanation_text(told_of)
+    assert element["command"]["type"] == "forwardrules"
+    assert f"({origin}, forwarding_rules.json.7 of 2026-01-02T03:04:05Z)" in explanation_text(told_of)

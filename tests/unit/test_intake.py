@@ -71,7 +71,7 @@ def test_a_name_that_is_a_path_or_too_long_is_refused(intake: Intake, name: str)
 
 @pytest.mark.parametrize("name", ["é" * 100, "$(reboot)", "a b;c", "-rf", ".hidden", "\udcff\udcfe", "x" * 200])
 def test_any_other_name_is_taken_archived_and_refused(intake: Intake, cache: Path, name: str) -> None:
-    intake.archive(claimed(intake, cache, name))
+    intake.archive([claimed(intake, cache, name)])
     assert len(names(cache / "processed")) == 1
     intake.refuse(claimed(intake, cache, name), "ips", [Fault("a", "b", "c")])
     assert names(cache / "failed") == sorted([name, f"{name}.error"])
@@ -88,7 +88,7 @@ def test_a_link_or_a_directory_is_no_command(intake: Intake, cache: Path, tmp_pa
 
 
 def test_an_archived_command_is_gzipped_and_known_by_its_name(intake: Intake, cache: Path) -> None:
-    intake.archive(claimed(intake, cache, content=b"the text"))
+    intake.archive([claimed(intake, cache, content=b"the text")])
     [path] = (cache / "processed").iterdir()
     assert path.name == f"{NAME}.gz" and stat.S_IMODE(path.stat().st_mode) == 0o600
     assert gzip.decompress(path.read_bytes()) == b"the text"
@@ -98,7 +98,7 @@ def test_an_archived_command_is_gzipped_and_known_by_its_name(intake: Intake, ca
 
 def test_a_bare_wire_name_is_archived_with_a_suffix(intake: Intake, cache: Path) -> None:
     for _ in range(2):
-        intake.archive(claimed(intake, cache, "cmd_line.json"))
+        intake.archive([claimed(intake, cache, "cmd_line.json")])
     found = names(cache / "processed")
     assert len(found) == 2
     assert all(name.startswith("cmd_line.json.") and len(name) == len("cmd_line.json..gz") + 36 for name in found)
@@ -121,7 +121,7 @@ def test_a_refused_command_says_why_until_it_is_done(intake: Intake, cache: Path
         "faults": [{"path": "rules[0].protocol", "value": "'tpc'", "expected": "tcp or udp", "fix": "send tcp"}],
     }
     assert intake.was_refused(NAME) == "rules[0].protocol: 'tpc' is not tcp or udp; send tcp"
-    intake.archive(claimed(intake, cache))
+    intake.archive([claimed(intake, cache)])
     assert names(failed) == [] and intake.was_refused(NAME) is None
 
 
@@ -131,8 +131,14 @@ def test_an_error_file_of_other_hands_is_no_reason(intake: Intake, cache: Path) 
         assert intake.was_refused(NAME) is None
 
 
-def test_a_discarded_command_leaves_nothing(intake: Intake, cache: Path) -> None:
-    intake.discard(claimed(intake, cache))
+def test_a_command_that_is_not_kept_leaves_nothing(intake: Intake, cache: Path) -> None:
+    """Also where the process that claimed it has died."""
+    (cache / NAME).write_text("x")
+    assert intake.claim(NAME, keep=False) is not None
+    (found,) = Intake(Settings(cache_dir=str(cache))).left_over()
+    assert not found.keep
+    intake.archive([found])
+    intake.archive([intake.delete_later(claimed(intake, cache))])
     assert [names(cache / name) for name in ("claimed", "processed", "failed")] == [[], [], []]
 
 
@@ -140,7 +146,7 @@ def test_a_copy_has_a_name_of_its_own(intake: Intake, cache: Path) -> None:
     for name in ("my.json", "/root/my.json", "x" * 250):
         one, other = intake.copy_in(name, b"{}"), intake.copy_in(name, b"{}")
         assert one.name != other.name and one.read() == b"{}"
-        intake.archive(one)
+        intake.archive([one])
         intake.refuse(other, "", [])
 
 
@@ -154,7 +160,7 @@ def fill(directory: Path, count: int, size: int) -> None:
 
 def test_processed_holds_two_thousand_files(intake: Intake, cache: Path) -> None:
     fill(cache / "processed", 2010, 1)
-    intake.archive(claimed(intake, cache))
+    intake.archive([claimed(intake, cache)])
     found = names(cache / "processed")
     assert len(found) == 2000 and f"{NAME}.gz" in found
     assert "old00010" not in found and "old00011" in found
@@ -171,7 +177,7 @@ def test_failed_holds_five_hundred_files(intake: Intake, cache: Path) -> None:
 def test_both_hold_64_mebibytes(intake: Intake, cache: Path, directory: str) -> None:
     fill(cache / directory, 10, 10 * 1024 * 1024)
     if directory == "processed":
-        intake.archive(claimed(intake, cache))
+        intake.archive([claimed(intake, cache)])
     else:
         intake.refuse(claimed(intake, cache), "", [])
     kept = sum(path.stat().st_size for path in (cache / directory).iterdir())

@@ -49,7 +49,7 @@ def asked(core: Core) -> Asked:
 def test_every_command_is_drawn() -> None:
     from vrouter.features import COMMANDS as built
 
-    assert set(COMMANDS) == set(built)
+    assert set(COMMANDS) == set(built) - {"restore"}  # see test_history.py
 
 
 @pytest.mark.parametrize("type", sorted(COMMANDS))

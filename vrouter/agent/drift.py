@@ -10,13 +10,14 @@ import time
 from vrouter.answers import changes_text
 from vrouter.errors import VrouterError
 from vrouter.host.host import Host
-from vrouter.host.notify import Notifications, drained, generations
+from vrouter.host.notify import Notifications
 from vrouter.host.watch import CLOSE_WRITE, DELETE, MOVED_FROM, MOVED_TO, Watch
 from vrouter.pipeline import Router
 from vrouter.plan import Plan
 
 _SETTLE_S = 0.1  # news of the machine is looked at when it has been quiet this long,
 _LATEST_S = 0.5  # or at last, where it is never quiet
+_AGAIN_S = 10.0  # what could not be repaired is tried again
 _DAEMON, _FILES, _ROUTE, _POLICY = "daemon", "files", "route", "policy"
 KINDS = (_DAEMON, _FILES, _ROUTE, _POLICY)
 
@@ -24,16 +25,22 @@ KINDS = (_DAEMON, _FILES, _ROUTE, _POLICY)
 class Drift:
     """Knows without reading everything back whether the machine still holds what was applied.
 
-    The packet policy is known by its generation id: `step` takes our own steps as known, any other is news.
+    The kernel tells every transaction of the packet policy, with what it touched and whose it is, before it returns to
+    whoever made it; its generation id shows that none is missing.
     """
 
     def __init__(
-        self, selector: selectors.BaseSelector, host: Host, router: Router, known: tuple[int, int], repair: bool
+        self,
+        selector: selectors.BaseSelector,
+        host: Host,
+        router: Router,
+        kernel: Notifications,
+        repair: bool,
     ) -> None:
-        """known: the policy's generation before the router observed it."""
+        """kernel: listening since before the router observed the machine."""
         self._selector, self._host, self._router, self._repair = selector, host, router, repair
-        self._generation = known
-        self._files, self._kernel = Watch(), Notifications()
+        self._generation = 0  # the last that was told
+        self._files, self._kernel = Watch(), kernel
         self._watch_files()
         selector.register(self._files, selectors.EVENT_READ, _FILES)
         selector.register(self._kernel.route, selectors.EVENT_READ, _ROUTE)
@@ -43,7 +50,7 @@ class Drift:
         self._first_news: float | None = None  # since the last look
         self._policy_too = False
         self.step()
-        self._news(policy=False)  # what happened before there was anybody to hear it
+        self._news(policy=False)  # files and daemons: what happened before there was anybody to hear it
 
     def _watch_files(self) -> None:
         """Also in directories that were not there before."""
@@ -69,14 +76,12 @@ class Drift:
             if not all(path and self._router.agrees(path) for path in paths):
                 self._news(policy=True)  # guests' files are read back together with the policy
         elif key.data == _POLICY:
-            told = [number for data in drained(self._kernel.policy) for number in (generations(data) if data else [-1])]
-            if any(number < 0 or number > self._generation[0] for number in told):
-                self._news(policy=True)
+            self._hear_policy()
         else:
             if key.data == _DAEMON:
                 self._forget(key)
             else:
-                list(drained(self._kernel.route))
+                self._kernel.routes_moved()
             self._news(policy=False)
 
     def _news(self, policy: bool) -> None:
@@ -85,24 +90,34 @@ class Drift:
         self._first_news = self._first_news or now
         self.due = min(now + _SETTLE_S, self._first_news + _LATEST_S)
 
+    def _hear_policy(self) -> None:
+        for step in self._kernel.steps():
+            if step is None or (step.ours and step.sender != self._host.policy_port()):
+                self._news(policy=True)
+            if step:
+                self._generation = step.generation
+
     def agree(self) -> None:
-        """Before work: look, if the policy is not as it was left, whether or not the news has arrived."""
-        if self._policy_too or self._host.generation() != self._generation:
+        """Before work: look, if foreign hands were in our policy, or if they may be there right now."""
+        self._hear_policy()
+        if self._generation and self._host.generation() != self._generation:
+            self._hear_policy()
+            self._policy_too |= self._host.generation() != self._generation
+        if self._policy_too:
             self.look()
 
     def step(self) -> None:
-        """After work: our own steps are known; one beyond them is somebody else's."""
+        """After work: what was done may have made new directories, and is told by the kernel as well."""
         self._watch_files()
-        before, made_before = self._generation
-        self._generation = now, made = self._host.generation()
-        if now - before > made - made_before:
-            self._news(policy=True)
+        self._hear_policy()
 
     def look(self) -> None:
         """Observe, tell what has come apart from the bags, and repair it."""
-        policy = self._policy_too or self._host.generation() != self._generation
+        policy = self._policy_too
         self._policy_too, self.due, self._first_news = False, None, None
-        self._generation = self._host.generation()  # before observing: what is done meanwhile is news
+        if policy:
+            self._generation = self._host.generation()  # before observing: what is done meanwhile is told
+        again = None
         try:
             plan = self._router.drift(policy)
             if not self._router.knows_anything():
@@ -115,7 +130,9 @@ class Drift:
                 log("drift: repaired")
         except VrouterError as error:
             log(f"drift: {error}")
+            again = time.monotonic() + _AGAIN_S
         self.step()
+        self.due = self.due or again
 
 
 def log(text: str) -> None:

@@ -14,41 +14,32 @@ import signal
 import socket
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
 from vrouter.agent.client import SOCKET
 from vrouter.agent.drift import KINDS, Drift, log
+from vrouter.agent.questions import NO_REQUEST, VERBS, question
 from vrouter.agent.sdnotify import Service
-from vrouter.answers import Answer, file_text
+from vrouter.answers import file_text
 from vrouter.closed import close
 from vrouter.command import REGISTRY, Session, answer, outcome_json
-from vrouter.errors import BagError, VrouterError
-from vrouter.explain.packet import of_json
+from vrouter.errors import BagError, HostError, VrouterError, unexpected
 from vrouter.faults import reached
 from vrouter.host.host import Host
+from vrouter.host.notify import Notifications
 from vrouter.host.watch import CLOSE_WRITE, MOVED_TO, Watch
-from vrouter.intake import BOOT, Intake, is_command
+from vrouter.intake import BOOT, Claimed, Intake, is_command
 from vrouter.model.settings import Settings
-from vrouter.outcome import Job
+from vrouter.past.confirm import Unconfirmed
 from vrouter.pipeline import Router
 
 _REMEMBERED = 4096  # answers kept for callers that come after the watcher
 _MOST_TOGETHER = 512
 _LARGEST_REQUEST = 128 * 1024 * 1024  # an operator's files, escaped
 _READ = 1 << 20
-_NO_REQUEST = "vrouter agent: not a request"
 _FLUSH_S = 0.8  # a bag that was deferred is written within a second (design 3)
 _SETTLED_FILE_S = 1.0  # a file that lies in the cache at start and is not being written any more
-
-
-@dataclass
-class _Batch:
-    """Commands that wait together, each with the callers who want its answer."""
-
-    jobs: dict[str, Job] = field(default_factory=dict)
-    callers: dict[str, list[socket.socket]] = field(default_factory=dict)
 
 
 class Agent:
@@ -60,7 +51,9 @@ class Agent:
         self._selector = selectors.DefaultSelector()
         self._answers: OrderedDict[str, tuple[int, str]] = OrderedDict()
         self._partial: dict[socket.socket, bytes] = {}
-        self._batch = _Batch()
+        self._waiting: dict[str, Claimed] = {}
+        self._held: dict[str, Claimed] = {}  # those that need a daemon that was disturbed a moment ago
+        self._callers: dict[str, list[socket.socket]] = {}  # who wants the answer of a command
         self._stopping = False
         self._flush_at = 0.0
         self._scan_at: float | None = None
@@ -71,24 +64,32 @@ class Agent:
         """Serve until SIGTERM or SIGINT. Raises VrouterError when it cannot start."""
         self._hear_signals()
         with self._intake.locked(), Host(self._settings) as host:
-            known = host.generation()
+            notifications = Notifications()  # before anything is observed
             try:
                 self._router = Router(self._settings, REGISTRY, host, defer=True)
             except BagError:
                 close(REGISTRY, host)
                 raise
-            if self._router.knows_anything():
-                self._router.converge()
+            self._converge()
             self._begin()
-            self._drift = Drift(self._selector, host, self._router, known, self._settings.repair)
+            self._drift = Drift(self._selector, host, self._router, notifications, self._settings.repair)
             self._listen()
             self._service.ready()
             while not self._stopping:
                 self._turn()
             self._service.stopping()
+            self._work(hold=False)
             self._flush()
             self._listener.close()
             Path(self._settings.run_dir, SOCKET).unlink(missing_ok=True)
+
+    def _converge(self) -> None:
+        """A daemon that cannot start is no reason not to serve; it is tried again as drift."""
+        try:
+            if self._router.knows_anything():
+                self._router.converge()
+        except HostError as error:
+            log(f"not all is as the databags say: {error}")
 
     def _hear_signals(self) -> None:
         """Stop at the next turn; a signal also ends the wait, which python would go on with (PEP 475)."""
@@ -106,13 +107,18 @@ class Agent:
     def _begin(self) -> None:
         """Finish what a process that died had claimed, then take what waits."""
         for claimed in self._intake.left_over():
-            self._batch.jobs[claimed.name] = Job(claimed)
+            self._waiting[claimed.name] = claimed
         if self._intake.boot_waits():
             self._take(BOOT)
+        unconfirmed = Unconfirmed(self._settings)
+        if states := unconfirmed.orphaned():
+            self._work(hold=False)
+            answer(Session(self._router, self._intake), "revert", {"states": states})
+            unconfirmed.close()
         if self._settings.watch:
             self._scan()
             self._scan_at = time.monotonic() + _SETTLED_FILE_S  # for those that are too young now
-        self._work()
+        self._work(hold=False)
 
     def _scan(self) -> None:
         self._scan_at = None
@@ -141,17 +147,18 @@ class Agent:
         look_at = self._drift.due if self._drift else None
         due = [look_at] if look_at else []
         due += [self._flush_at] if self._router.keeper.unsaved() else []
+        due += [self._router.rests_until()] if self._held else []
         due += [self._scan_at] if self._scan_at else []
         timeout = max(0.0, min(due) - time.monotonic()) if due else self._service.every_s
         events = self._selector.select(timeout)
         while events:
             for key, _ in events:
                 self._read(key)
-            events = self._selector.select(0) if len(self._batch.jobs) < _MOST_TOGETHER else []
+            events = self._selector.select(0) if len(self._waiting) < _MOST_TOGETHER else []
         if self._scan_at and time.monotonic() >= self._scan_at:
             self._scan()
-        if self._batch.jobs:
-            self._work()
+        if self._waiting or (self._held and time.monotonic() >= self._router.rests_until()):
+            self._work(hold=True)
         elif self._drift and look_at and time.monotonic() >= look_at:
             self._drift.look()
         if self._router.keeper.unsaved() and time.monotonic() >= self._flush_at:
@@ -191,20 +198,27 @@ class Agent:
         self._selector.unregister(caller)
         del self._partial[caller]
         words = request.partition(b"\n")[0].decode(errors="replace").split("\0")
+        try:
+            self._answer(caller, words)
+        except Exception as error:  # a mistake of ours in one question must not stop the others
+            log(unexpected(error))
+            _reply(caller, (1, f"vrouter agent: {unexpected(error)}"))
+
+    def _answer(self, caller: socket.socket, words: list[str]) -> None:
         if words[0] == "update_config" and len(words) == 3:
             self._asked(caller, words[1], keep=words[2] != "delete")
-        elif words[0] in ("plan", "apply", "converge", "explain") and len(words) == 2:
+        elif words[0] in VERBS and len(words) == 2:
             self._operator(caller, words[0], words[1])
         else:
-            _reply(caller, (1, _NO_REQUEST))
+            _reply(caller, (1, NO_REQUEST))
 
-    def _operator(self, caller: socket.socket, verb: str, question: str) -> None:
+    def _operator(self, caller: socket.socket, verb: str, text: str) -> None:
         """A question that is answered at once, after what waits."""
-        self._work()
+        self._work(hold=False)
         try:
             if self._drift:
                 self._drift.agree()
-            found = answer(Session(self._router, self._intake), verb, _question(verb, question))
+            found = answer(Session(self._router, self._intake), verb, question(verb, text))
             if self._drift and verb not in ("plan", "explain"):
                 self._drift.step()
                 self._drift.watch_daemons()
@@ -220,11 +234,12 @@ class Agent:
         except VrouterError as error:
             _reply(caller, (1, f"update_config: {error}"))
             return
-        if name in self._batch.jobs:
-            self._batch.callers.setdefault(name, []).append(caller)
-            if not keep:
-                self._batch.jobs[name] = Job(self._batch.jobs[name].claimed, keep=False)
-            return
+        for place in (self._waiting, self._held):
+            if name in place:
+                self._callers.setdefault(name, []).append(caller)
+                if not keep:
+                    place[name] = self._intake.delete_later(place[name])
+                return
         said = self._answers.get(name) or self._intake.earlier_answer(name)
         if not keep and said[0] == 0:
             self._flush()
@@ -232,31 +247,36 @@ class Agent:
         _reply(caller, said)
 
     def _take(self, name: str, keep: bool = True) -> None:
-        if name in self._batch.jobs and (Path(self._settings.cache_dir) / name).exists():
-            self._work()  # pushed again under the same name: the first one is finished before it
-        if self._intake.is_unfinished(name):
-            self._flush()  # pushed again under the name of one that is not archived yet
-        claimed = self._intake.claim(name)
+        if self._intake.is_pushed_again(name):
+            self._work(hold=False)  # the first one is finished before it,
+            self._flush()  # and archived
+        claimed = self._intake.claim(name, keep)
         if claimed:
-            self._batch.jobs[name] = Job(claimed, keep)
+            self._waiting[name] = claimed
 
     # -- work ---------------------------------------------------------------------------------------------------------
 
-    def _work(self) -> None:
-        batch, self._batch = self._batch, _Batch()
-        if not batch.jobs:
+    def _work(self, hold: bool) -> None:
+        """Take what waits through the pipeline. hold: leave back what would disturb a daemon again within a second."""
+        if not hold or time.monotonic() >= self._router.rests_until():
+            self._waiting = self._held | self._waiting
+            self._held = {}
+        batch, self._waiting = self._waiting, {}
+        if not batch:
             return
         if self._drift:
             self._drift.agree()
         if not self._router.keeper.unsaved():
             self._flush_at = time.monotonic() + _FLUSH_S
-        for outcome in self._router.run(list(batch.jobs.values())):
+        outcomes = self._router.run(list(batch.values()), hold)
+        self._held |= {name: claimed for name, claimed in batch.items() if claimed not in outcomes}
+        for outcome in outcomes.values():
             said = (1, file_text(outcome_json(outcome))) if outcome.faults else (0, "")
             self._answers[outcome.file] = said
             self._answers.move_to_end(outcome.file)
             while len(self._answers) > _REMEMBERED:
                 self._answers.popitem(last=False)
-            for caller in batch.callers.get(outcome.file, ()):
+            for caller in self._callers.pop(outcome.file, ()):
                 _reply(caller, said)
             reached("answered")
             if outcome.faults:
@@ -273,21 +293,6 @@ class Agent:
             self._router.keeper.flush()
         except VrouterError as error:
             log(f"cannot save yet: {error}")
-
-
-def _question(verb: str, text: str) -> Answer:
-    """What an operator asks, as `answer` takes it. Raises VrouterError for anything else."""
-    try:
-        asked = json.loads(text)
-        if verb == "explain":
-            return of_json(asked).as_json()
-        if verb == "converge":
-            return {"dry_run": bool(asked["dry_run"])}
-        for _, content in asked["files"]:
-            content.encode("latin-1")
-        return {"files": asked["files"]}
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise VrouterError(_NO_REQUEST) from error
 
 
 def _reply(caller: socket.socket, answer: tuple[int, str]) -> None:

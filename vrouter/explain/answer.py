@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from vrouter.explain.flow import Ends
 from vrouter.explain.hints import hint
@@ -15,13 +15,17 @@ from vrouter.model.resources import Key, Resource
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sent:
-    """The command that put an entry there: its file, an id, and when (seconds since the epoch)."""
+class Sent(Protocol):
+    """The command that put an entry there. time: UTC, ISO 8601."""
 
-    file: str
-    id: str = ""
-    time: float = 0.0
+    @property
+    def file(self) -> str: ...
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def time(self) -> str: ...
 
 
 Origins = Mapping[str, Sent]
@@ -86,7 +90,7 @@ def _because(resource: Resource, origins: Origins) -> Json:
     """What a decision rests on: kind, name and content of the resource, its databag entry, and its command."""
     kind, *name = resource.key
     sent = origins.get(resource.origin)
-    command = {"file": sent.file, "id": sent.id, "time": sent.time} if sent else None
+    command = {"file": sent.file, "type": sent.type, "time": sent.time} if sent else None
     return {"kind": kind, "name": " ".join(name), "value": resource.describe(), "origin": resource.origin,
             "command": command}  # fmt: skip
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 Json = Mapping[str, Any]
 
 _STAGE, _RULE = 13, 46  # columns
+_VERDICTS = {"accept": "accepted", "drop": "dropped", "return": "lets it go on"}
 
 
 def explanation_text(found: Json) -> str:
@@ -32,7 +32,8 @@ def _asked(found: Json) -> str:
 def _steps(walk: Json) -> Iterator[str]:
     """Of what a decision rests on the last: those before it tell the interface's role, or the table of a route."""
     for step in walk["steps"]:
-        what = f"{step['rule']}: {step['does']}" if step["rule"] else step["does"]
+        does = _VERDICTS.get(step["does"], step["does"])
+        what = f"{step['rule']}: {does}" if step["rule"] else does
         because = _because(step["because"][-1]) if step["because"] else ""
         yield f"  {step['stage']:{_STAGE}}{what:{_RULE}}{f'  {because}' if because else ''}".rstrip()
 
@@ -40,13 +41,9 @@ def _steps(walk: Json) -> Iterator[str]:
 def _because(item: Json) -> str:
     value = f": {item['value']}" if item["value"] else ""
     command = item["command"]
-    told = f", {command['file']}{f' {id}' if (id := command['id']) else ''} {_when(command)}" if command else ""
+    told = f", {command['file']} of {command['time']}" if command else ""
     origin = f" ({item['origin']}{told})" if item["origin"] else ""
     return f"{item['name']}{value}{origin}" if item["kind"] == "element" else f"{item['kind']} {item['name']}{origin}"
-
-
-def _when(command: Json) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(command["time"])) if command["time"] else ""
 
 
 def _result(walk: Json) -> str:

@@ -162,5 +162,5 @@ def dump(entries: Mapping[str, BootArguments]) -> JsonObject:
     return {key: entry.raw for key, entry in entries.items()} | {"id": "cmdline"}
 
 
-BAG = Bag(name="cmdline", load=load, dump=dump, desired=desired)
+BAG = Bag(name="cmdline", entry=BootArguments, load=load, dump=dump, desired=desired)
 COMMANDS = (Command(type="cmdline", bags=("cmdline", "ips"), merge=merge),)

@@ -60,5 +60,5 @@ def dump(entries: Mapping[str, SubnetEntry]) -> JsonObject:
     return {key: entry.raw for key, entry in entries.items()} | {"id": "dhcpconfig"}
 
 
-BAG = Bag(name="dhcpconfig", load=load, dump=dump, desired=desired)
+BAG = Bag(name="dhcpconfig", entry=SubnetEntry, load=load, dump=dump, desired=desired)
 COMMANDS = (Command(type="dhcpconfig", bags=("dhcpconfig",), merge=merge),)

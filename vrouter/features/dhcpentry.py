@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
+from typing import cast
 
 from vrouter.contracts import Bag, Bags, Command
 from vrouter.model.bag import Changes
@@ -17,13 +18,13 @@ from vrouter.model.values import HostName, Mac, network
 
 @dataclass(frozen=True, slots=True)
 class HostEntry:
-    """One NIC; the whole document is kept."""
+    """One NIC; the whole document is kept. mac: of it, apart, because every new entry looks for its own among all."""
 
     raw: JsonObject
+    mac: str = field(init=False, compare=False)
 
-    @property
-    def mac(self) -> str:
-        return str(self.raw.get("mac_address", "")).lower()
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mac", str(self.raw.get("mac_address", "")).lower())
 
 
 def merge(document: JsonObject, bags: Bags, _: Machine) -> Mapping[str, Changes]:
@@ -32,18 +33,16 @@ def merge(document: JsonObject, bags: Bags, _: Machine) -> Mapping[str, Changes]
     A removal takes away only the entry with both, so that a late one spares the address's new owner (D10); it leaves
     no tombstone (D8).
     """
-    held = bags["dhcpentry"]
+    held = cast(Mapping[str, HostEntry], bags["dhcpentry"])
     key = str(document.get("ipv4_address") or document.get("ipv6_address"))
     entry = HostEntry(document)
     owner = held.get(key)
     if document.get("add") is False:
         return {"dhcpentry": {key: None}}
     if document.get("remove") is True:
-        mine = isinstance(owner, HostEntry) and owner.mac == entry.mac
+        mine = owner is not None and owner.mac == entry.mac
         return {"dhcpentry": {key: None} if mine else {}}
-    changes: dict[str, HostEntry | None] = {
-        other: None for other, found in held.items() if isinstance(found, HostEntry) and found.mac == entry.mac
-    }
+    changes: dict[str, HostEntry | None] = {other: None for other, found in held.items() if found.mac == entry.mac}
     return {"dhcpentry": changes | {key: entry}}
 
 
@@ -89,5 +88,5 @@ def dump(entries: Mapping[str, HostEntry]) -> JsonObject:
     return {key: entry.raw for key, entry in entries.items()} | {"id": "dhcpentry"}
 
 
-BAG = Bag(name="dhcpentry", load=load, dump=dump, desired=desired)
+BAG = Bag(name="dhcpentry", entry=HostEntry, load=load, dump=dump, desired=desired)
 COMMANDS = (Command(type="dhcpentry", bags=("dhcpentry",), merge=merge),)

@@ -110,5 +110,5 @@ def dump(entries: Mapping[str, RuleEntry]) -> JsonObject:
     return {key: entry.raw for key, entry in entries.items()} | {"id": "firewallrules"}
 
 
-BAG = Bag(name="firewallrules", load=load, dump=dump, desired=desired)
+BAG = Bag(name="firewallrules", entry=RuleEntry, load=load, dump=dump, desired=desired)
 COMMANDS = (Command(type="firewallrules", bags=("firewallrules",), merge=merge),)

@@ -194,7 +194,7 @@ def dump(entries: Mapping[str, ForwardEntry]) -> JsonObject:
     return {**addresses, "id": "forwardingrules"}
 
 
-BAG = Bag(name="forwardingrules", load=load, dump=dump, desired=desired)
+BAG = Bag(name="forwardingrules", entry=ForwardEntry, load=load, dump=dump, desired=desired)
 COMMANDS = (
     Command(type="forwardrules", bags=("forwardingrules",), merge=merge_forwards),
     Command(type="staticnatrules", bags=("forwardingrules",), merge=merge_static_nat),

@@ -95,5 +95,5 @@ def dump(entries: Mapping[str, TierEntry]) -> JsonObject:
     return {device: [entry.raw] for device, entry in entries.items()} | {"id": "guestnetwork"}
 
 
-BAG = Bag(name="guestnetwork", load=load, dump=dump, desired=desired)
+BAG = Bag(name="guestnetwork", entry=TierEntry, load=load, dump=dump, desired=desired)
 COMMANDS = (Command(type="guestnetwork", bags=("guestnetwork", "ips"), merge=merge),)

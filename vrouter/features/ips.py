@@ -107,7 +107,7 @@ def _number(device: str) -> int:
     return int(digits) if digits.isdecimal() else 0
 
 
-BAG = Bag(name="ips", load=addresses.load, dump=addresses.dump, desired=desired)
+BAG = Bag(name="ips", entry=AddressEntry, load=addresses.load, dump=addresses.dump, desired=desired)
 COMMANDS = (
     Command(type="ips", bags=("ips",), merge=merge_ips),
     Command(type="ipaliases", bags=("ips",), merge=merge_aliases),

@@ -9,16 +9,17 @@ from types import TracebackType
 from vrouter.connections import ending
 from vrouter.errors import HostError
 from vrouter.faults import reached
-from vrouter.host import dhcp, files
+from vrouter.host import files
 from vrouter.host.conntrack import Conntrack
-from vrouter.host.guests import Guests, released
+from vrouter.host.dnsmasq import Dnsmasq
+from vrouter.host.guests import Guests
 from vrouter.host.netlink import Netlink
 from vrouter.host.nft import Nft, is_policy
 from vrouter.host.units import Units
 from vrouter.model.machine import Machine
-from vrouter.model.resources import File, HostRecord, Key, Link, Resource, Sysctl, Unit
+from vrouter.model.resources import File, IpAddress, Key, Link, Resource, Sysctl
 from vrouter.model.settings import Settings
-from vrouter.plan import Holding, Plan, diff, renews_hosts, rereads_hosts
+from vrouter.plan import Holding, Plan, diff
 
 _NETLINK = ("link", "address", "route", "rule")
 
@@ -32,6 +33,7 @@ class Host:
         self._netlink = Netlink()
         self._guests = Guests(settings)
         self._units = Units(settings)
+        self._dnsmasq = Dnsmasq(self._guests, self._units)
         self._conntrack = Conntrack()
 
     def __enter__(self) -> Host:
@@ -57,9 +59,13 @@ class Host:
             **self._units.observe(),
         }
 
-    def generation(self) -> tuple[int, int]:
-        """The packet policy's generation in the kernel, and how many of its steps were made here."""
-        return self._nft.generation(), self._nft.transactions
+    def generation(self) -> int:
+        """The packet policy's generation in the kernel: every transaction, anybody's, is a step."""
+        return self._nft.generation()
+
+    def policy_port(self) -> int:
+        """The netlink port that our own transactions come from."""
+        return self._nft.port()
 
     def observe_but_policy(self, want: Holding) -> dict[Key, Resource]:
         """As `observe`, for a policy whose generation says that it is as it was left."""
@@ -101,76 +107,48 @@ class Host:
                 self._units.check("dnsmasq", candidate)
                 Path(candidate).unlink()
 
-    def apply(self, plan: Plan, want: Holding) -> None:
+    def apply(self, plan: Plan, want: Holding, settle: bool = True) -> None:
         """Make a plan real. The policy comes first: without an element it is closed, so an element that is there before
-        what it speaks of opens nothing. Raises HostError; then a part may have been applied."""
-        tagged, unit = self._guests.has_tagged(), want.get(("unit", "dnsmasq"))
-        if isinstance(unit, Unit) and renews_hosts(plan):
-            self._units.stop(unit)
+        what it speaks of opens nothing. settle: see to it that daemons have taken it.
+
+        Raises HostError; then a part may have been applied.
+        """
+        self._dnsmasq.before(plan, want)
         self._nft.apply(plan, want)
         reached("policy applied")
         files.apply(plan)
         reached("files applied")
-        for resource in plan.remove:
-            if isinstance(resource, HostRecord):
-                self._guests.withdraw(resource)
-        for resource in plan.put:
-            if isinstance(resource, HostRecord):
-                self._guests.put(resource)
+        self._dnsmasq.put_guests(plan)
         reached("guests applied")
         if any(change.key[0] in _NETLINK for change in plan.changes):
             self._netlink.apply(plan, want)
         reached("network applied")
-        self._daemons(plan, want, tagged)
+        self._dnsmasq.after(plan, want, settle)
         reached("daemons applied")
         self._conntrack.end(ending(plan, want))
 
-    def _daemons(self, plan: Plan, want: Holding, tagged: bool) -> None:
-        for resource in plan.remove:
-            if isinstance(resource, Unit):
-                self._units.stop(resource)
-        started = [resource for resource in plan.put if isinstance(resource, Unit)]
-        unit = want.get(("unit", "dnsmasq"))
-        anew = renews_hosts(plan)
-        if isinstance(unit, Unit) and unit not in started and (anew or rereads_hosts(plan, self._guests.stale())):
-            if tagged or anew or self._guests.has_tagged():
-                started.append(unit)
-            else:
-                self._units.reload(unit.name)
-                self._guests.all_read()
-        for one in started:
-            self._guests.prepare()
-            self._units.start(one)
-            self._guests.all_read()
-        if unit is None:
-            self._forget(plan)
-        if isinstance(unit, Unit) and any(isinstance(resource, HostRecord) for resource in [*plan.put, *plan.remove]):
-            self._settle(unit, plan)
+    def disturbs(self, plan: Plan, want: Holding) -> bool:
+        """Whether a plan makes a daemon read all anew."""
+        return self._dnsmasq.reads_anew(plan, want)
 
-    def _forget(self, plan: Plan) -> None:
-        for resource in plan.remove:
-            if isinstance(resource, HostRecord):
-                self._guests.remove(resource)
-
-    def _settle(self, unit: Unit, plan: Plan) -> None:
-        """Wait until the daemon has read what changed, then end the leases of guests that are gone."""
-        if unit.dns and not dhcp.awake(unit.serves[0].ip):
-            raise HostError(f"{unit.name} does not answer DNS on {unit.serves[0].ip}")
-        self._forget(plan)
-        for address, mac in released(plan):
-            server = next((router.ip for router in unit.serves if address in router.network), None)
-            if server:
-                dhcp.release(server, address, mac)
+    def rests_until(self) -> float:
+        """Before that, in seconds of time.monotonic, no daemon should be made to read all anew."""
+        return self._dnsmasq.rests_until()
 
     def verify(self, plan: Plan, want: Holding) -> None:
-        """Look again at what was touched. For elements the kernel's acknowledgement is enough (design 1). Raises
-        HostError naming the first difference."""
+        """Look again at what was touched. For elements, and for addresses behind another of their network, the kernel's
+        acknowledgement is enough (design 1): nothing follows from them. Raises HostError naming the first difference.
+        """
         kinds = {change.key[0] for change in plan.changes}
         have: dict[Key, Resource] = {}
         if is_policy([*plan.put, *plan.remove]):
             have |= self._nft.observe()
         else:
             kinds.discard("element")
+        if not any(
+            _has_consequences(resource) for change in plan.changes for resource in (change.before, change.after)
+        ):
+            kinds.difference_update(_NETLINK)
         if kinds & set(_NETLINK):
             have |= self._netlink.observe(want)
         if kinds & {"file", "sysctl"}:
@@ -185,3 +163,12 @@ class Host:
             first = wrong.changes[0]
             found = first.before.describe() if first.before else "nothing"
             raise HostError(f"verify: {' '.join(first.key)} is {found} after the change")
+
+
+def _has_consequences(resource: Resource | None) -> bool:
+    """Whether the kernel changes other things by itself when this comes or goes."""
+    return (
+        resource is not None
+        and resource.key[0] in _NETLINK
+        and not (isinstance(resource, IpAddress) and not resource.primary)
+    )

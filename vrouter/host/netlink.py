@@ -14,7 +14,7 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from vrouter.errors import HostError
-from vrouter.host import arp
+from vrouter.host.arp import Announcer
 from vrouter.model.machine import Device
 from vrouter.model.resources import IpAddress, Key, Link, Resource, Route, RoutingRule
 from vrouter.model.values import Mac
@@ -35,11 +35,13 @@ class Netlink:
 
     def __init__(self) -> None:
         self._ip = IPRoute()
+        self._announcer = Announcer()
         self._names: dict[int, str] = {}
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Give the sockets back."""
         self._ip.close()
+        self._announcer.close()
 
     def devices(self) -> tuple[Device, ...]:
         """The `eth*` devices with their MACs."""
@@ -131,7 +133,7 @@ class Netlink:
             if isinstance(resource, RoutingRule):
                 self._do("rule", resource, lambda r=resource: self._ip.rule("add", **_rule(r)))
         self._restore(plan, want)
-        arp.announce(announced)
+        self._announcer.announce(announced)
 
     def _restore(self, plan: Plan, want: Holding) -> None:
         """The kernel drops the routes of a device with its last address, also those that the plan leaves alone."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
-import json
+import os
 import socket
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
+
+import orjson
 
 from vrouter.errors import HostError
 from vrouter.host import nft_json, nft_text
@@ -39,19 +42,29 @@ class Nft:
         lib.nft_ctx_set_dry_run.argtypes = [ctypes.c_void_p, ctypes.c_bool]
         lib.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
         self._lib = lib
-        self.transactions = 0  # made real so far
+        before = _sockets()
         self._context = ctypes.c_void_p(lib.nft_ctx_new(0))
+        self._netlink = socket.socket(fileno=os.dup(next(fd for name, fd in _sockets().items() if name not in before)))
         lib.nft_ctx_buffer_output(self._context)
         lib.nft_ctx_buffer_error(self._context)
 
     def observe(self) -> dict[Key, Resource]:
         """Everything in our table; empty when it is not there. Raises HostError."""
+        # In a context of its own: the library keeps what it has read, and a long list is large.
+        reader = Nft()
+        try:
+            return reader._read()
+        finally:
+            reader.close()
+            ctypes.CDLL(None).malloc_trim(0)  # tens of megabytes were needed for a moment (malloc_trim(3))
+
+    def _read(self) -> dict[Key, Resource]:
         # Listing a table that is absent is an error, listing all is not. As text: 1.0.6 writes a foreign table's flags
         # as broken JSON.
-        if f"table ip {TABLE}" not in self._run("list tables ip", 0).splitlines():
+        if f"table ip {TABLE}" not in self._run("list tables ip", 0).decode().splitlines():
             return {}
         try:
-            listing = json.loads(self._run(f"list table ip {TABLE}", _JSON | _NUMERIC))
+            listing = orjson.loads(self._run(f"list table ip {TABLE}", _JSON | _NUMERIC))
         except ValueError as error:
             raise HostError(
                 f"cannot read the packet policy: table {TABLE} has flags, it is another process's"
@@ -73,7 +86,6 @@ class Nft:
         text = nft_text.transaction(plan, want)
         if text:
             self._run(text, 0)
-            self.transactions += 1
 
     def generation(self) -> int:
         """The kernel's generation id: it steps with every transaction, ours or another's."""
@@ -81,11 +93,16 @@ class Nft:
             netlink.send(struct.pack("=IHHIIBBH", 20, _GETGEN, 1, 1, 0, 0, 0, 0))  # nlmsghdr and nfgenmsg
             return int(struct.unpack_from("!I", netlink.recv(512), 24)[0])  # the first attribute is the id
 
+    def port(self) -> int:
+        """The netlink port of the library's socket, which the kernel names as the sender of our transactions."""
+        return int(self._netlink.getsockname()[0])
+
     def close(self) -> None:
         """Free the context."""
+        self._netlink.close()
         self._lib.nft_ctx_free(self._context)
 
-    def _run(self, command: str, flags: int) -> str:
+    def _run(self, command: str, flags: int) -> bytes:
         self._lib.nft_ctx_output_set_flags(self._context, flags)
         status = self._lib.nft_run_cmd_from_buffer(self._context, command.encode())
         output = self._lib.nft_ctx_get_output_buffer(self._context) or b""
@@ -93,7 +110,16 @@ class Nft:
         if status:
             first = error.decode(errors="replace").strip().splitlines()[:3]
             raise HostError(f"cannot change the packet policy: {' '.join(first)}")
-        return bytes(output).decode()
+        return bytes(output)
+
+
+def _sockets() -> dict[str, int]:
+    """This process's sockets: the kernel's name of each, and its descriptor."""
+    found = {}
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(OSError):  # the directory that is being listed
+            found[os.readlink(f"/proc/self/fd/{descriptor}")] = int(descriptor)
+    return {name: descriptor for name, descriptor in found.items() if name.startswith("socket:")}
 
 
 def is_policy(resources: Iterable[Resource]) -> bool:

@@ -1,38 +1,75 @@
-"""What the kernel says by itself: changes of links, addresses, routes, rules, and generations of the packet policy."""
+"""What the kernel says by itself: changes of links, addresses, routes, rules, and of the packet policy."""
 
 from __future__ import annotations
 
 import socket
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vrouter.model.table import TABLE
 
 _ROUTE_GROUPS = 0x1 | 0x10 | 0x40 | 0x80  # RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV4_RULE (rtnetlink(7))
 _NFTABLES_GROUP = 7  # NFNLGRP_NFTABLES
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1  # netlink(7)
+_RCVBUFFORCE = 33  # SO_RCVBUFFORCE (socket(7)); ten thousand elements at once are told one by one
 _NETFILTER = 12
 _NEWGEN = (10 << 8) | 15  # NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWGEN
-_HEADER = struct.Struct("=IHHII")  # nlmsghdr
-_BUFFER = 1 << 20
+_HEADER = struct.Struct("=IHHIIBBH")  # nlmsghdr, nfgenmsg
+_ATTRIBUTE = struct.Struct("=HH")
+_IPV4, _FIRST = 2, 1  # NFPROTO_IPV4; the attribute that names the table comes first in every message but NEWGEN
+_OURS = TABLE.encode() + b"\0"
+_BUFFER, _QUEUE = 1 << 20, 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One transaction of the packet policy, anybody's. sender: the netlink port it came from. ours: it changed
+    something in our table."""
+
+    generation: int
+    sender: int
+    ours: bool
 
 
 class Notifications:
-    """Two sockets to wait on. A full buffer counts as news: what was lost may have been anything."""
+    """Two sockets to wait on."""
 
     def __init__(self) -> None:
         self.route = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
         self.route.bind((0, _ROUTE_GROUPS))
         self.policy = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, _NETFILTER)
+        self.policy.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, _QUEUE)
         self.policy.bind((0, 0))
         self.policy.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFTABLES_GROUP)
+        self._ours = False  # whether the transaction that is being told has touched our table
 
-    def close(self) -> None:
-        """Give the sockets back."""
-        self.route.close()
-        self.policy.close()
+    def routes_moved(self) -> None:
+        """Take what waits on the route socket; that it came is all there is to know."""
+        for _ in _drained(self.route):
+            pass
+
+    def steps(self) -> Iterator[Step | None]:
+        """Every transaction that was told since; None where some were lost, and may have been anything."""
+        for data in _drained(self.policy):
+            if not data:
+                self._ours = False
+                yield None
+            offset = 0
+            while offset + _HEADER.size <= len(data):
+                length, kind, _, _, sender, family, _, _ = _HEADER.unpack_from(data, offset)
+                body = offset + _HEADER.size
+                if kind == _NEWGEN:
+                    yield Step(struct.unpack_from("!I", data, body + _ATTRIBUTE.size)[0], sender, self._ours)
+                    self._ours = False
+                elif not self._ours and family == _IPV4:
+                    size, attribute = _ATTRIBUTE.unpack_from(data, body)
+                    self._ours = attribute != _FIRST or data[body + _ATTRIBUTE.size : body + size] == _OURS
+                offset += max((length + 3) & ~3, _HEADER.size)
 
 
-def drained(source: socket.socket) -> Iterator[bytes]:
-    """All that waits in a socket."""
+def _drained(source: socket.socket) -> Iterator[bytes]:
+    """All that waits in a socket; empty for what was lost in a full one."""
     while True:
         try:
             yield source.recv(_BUFFER)
@@ -40,13 +77,3 @@ def drained(source: socket.socket) -> Iterator[bytes]:
             return
         except OSError:
             yield b""
-
-
-def generations(data: bytes) -> Iterator[int]:
-    """The generation ids that a datagram of the policy's group announces."""
-    offset = 0
-    while offset + _HEADER.size <= len(data):
-        length, kind, *_ = _HEADER.unpack_from(data, offset)
-        if kind == _NEWGEN:
-            yield struct.unpack_from("!I", data, offset + 24)[0]  # after nlmsghdr, nfgenmsg and the attribute's header
-        offset += max((length + 3) & ~3, _HEADER.size)

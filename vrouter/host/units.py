@@ -82,7 +82,7 @@ class Units:
         files.write(File(path=str(self._run / f"{name}.stamp"), text=f"{pid} {unit.stamp}\n"))
 
     def stop(self, unit: Unit) -> None:
-        """End the daemon. Raises HostError when it does not go."""
+        """End the daemon, by force where it does not go. Raises HostError."""
         if self._settings.supervisor == "systemd":
             self._program(["systemctl", "stop", f"{unit.name}.service"])
             return
@@ -93,9 +93,26 @@ class Units:
         end = time.monotonic() + _STOP_S
         while not _ended(pid):
             if time.monotonic() > end:
-                os.kill(pid, signal.SIGKILL)
-                raise HostError(f"{unit.name} did not stop within {_STOP_S:.0f} s")
+                self.kill(unit.name)
+                return
             time.sleep(_POLL_S)
+
+    def kill(self, name: str) -> None:
+        """End a daemon that does not act any more. Raises HostError when not even that ends it."""
+        pid = self.pid(name)
+        if not pid:
+            return
+        os.kill(pid, signal.SIGKILL)
+        end = time.monotonic() + _STOP_S
+        while not _ended(pid):
+            if time.monotonic() > end:
+                raise HostError(f"{name} (process {pid}) does not end, not even by SIGKILL")
+            time.sleep(_POLL_S)
+
+    def is_stopped(self, name: str) -> bool:
+        """Whether somebody has stopped the process (SIGSTOP), or traces it."""
+        pid = self.pid(name)
+        return pid is not None and _state(pid) in "Tt"
 
     def reload(self, name: str) -> None:
         """Have the daemon read its directories again; nothing when it does not run."""
@@ -106,8 +123,12 @@ class Units:
 
 def _ended(pid: int) -> bool:
     """Whether a process holds no socket any more: it is gone or a zombie. Its command line is empty before that."""
+    return _state(pid) in "ZX"
+
+
+def _state(pid: int) -> str:
+    """One letter, as proc(5) says; X for a process that is gone."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return True
-    return state in "ZX"
+        return "X"

@@ -25,7 +25,7 @@ def lab() -> None:
 @lab.command()
 @click.argument("topology")
 @click.option("--name", help="Name of the lab; that of the topology by default.")
-@click.option("--agent/--no-agent", default=False, help="Start the resident agent in the router, or not.")
+@click.option("--agent/--no-agent", default=True, help="Start the resident agent in the router, or not.")
 def up(topology: str, name: str | None, agent: bool) -> None:
     """Start a lab. Nothing is applied to its router."""
     _end_on_signals()

@@ -39,7 +39,7 @@ def run(say: Callable[[str], None]) -> bool:
     """Start the lab, feed it, prove it, take it down. Whether every proof held. Raises LabError."""
     say("A cloud corner on this machine: one virtual router, three guests, a DNS server, hosts on two public ranges.\n")
     begin = time.monotonic()
-    with Lab.up(TOPOLOGY, NAME, agent=True) as lab:
+    with Lab.up(TOPOLOGY, NAME) as lab:
         say(f"lab up after {time.monotonic() - begin:.1f} s: {' '.join(lab.nodes)}\n")
         say("The orchestrator's commands, one by one, as it sends them (update_config FILE):\n")
         _feed(lab, say)

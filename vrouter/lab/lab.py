@@ -32,7 +32,7 @@ class Lab:
         self._state = found
 
     @classmethod
-    def up(cls, topology: str, name: str | None = None, agent: bool = False) -> Lab:
+    def up(cls, topology: str, name: str | None = None, agent: bool = True) -> Lab:
         """Start a lab, named as its topology if not told otherwise; when it returns every node and service is ready.
 
         agent: start the resident agent in its routers; without it each command does its work in its own process.

@@ -29,6 +29,7 @@ ROUTER_OWN = (
     "/var/cache/cloud",
     "/var/lib/misc",
     "/var/lib/vrouter",
+    "/var/log/vrouter",
 )
 """Directories of a router that hold nothing of the machine's."""
 

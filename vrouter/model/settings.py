@@ -21,6 +21,7 @@ class Settings:
     cache_dir: str = "/var/cache/cloud"
     bag_dir: str = "/etc/cloudstack"
     run_dir: str = "/run/vrouter"
+    history_dir: str = "/var/log/vrouter/history"
     dnsmasq: str = "/usr/sbin/dnsmasq"
     dnsmasq_conf: str = "/etc/dnsmasq.d/cloud.conf"
     dnsmasq_dir: str = "/var/lib/vrouter/dnsmasq"

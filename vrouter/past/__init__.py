@@ -1,0 +1,1 @@
+"""What was: history, differences between states, and the way back."""
