@@ -133,10 +133,16 @@ class Judge:
 
     def judge(self, wanted: Core, packets: Sequence[Packet]) -> Difference | None:
         """Send packets as the first ones of their connections, then the answers to those that pass, then one more of
-        each; of the router itself those from its own addresses. The first difference; None where both agree on all."""
+        each. The first difference; None where both agree on all.
+
+        Left out are packets of the router itself from others' addresses, and those in an interface on which nothing is
+        wanted: it may be up from before.
+        """
         kernel = Kernel(wanted.resources)
-        own = [address for address in wanted.resources.values() if isinstance(address, IpAddress)]
-        sent = [one for one in packets if one.device != LOCAL or any(one.source == held.address for held in own)]
+        own = {address.address for address in wanted.resources.values() if isinstance(address, IpAddress)}
+        sent = [
+            one for one in packets if (one.source in own if one.device == LOCAL else one.device in kernel.fib.links)
+        ]
         first = [self._first(kernel, place, packet) for place, packet in enumerate(sent)]
         if differs := self._differs(wanted, first):
             return differs
