@@ -6,7 +6,7 @@ Pools are small, so that rules overlap and packets meet them.
 from __future__ import annotations
 
 from ipaddress import IPv4Address
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import strategies as st
 
@@ -25,7 +25,7 @@ from tests.system.rules import (
     static_nat,
     tier,
 )
-from vrouter.explain.packet import LOCAL, Packet
+from vrouter.explain.packet import LOCAL, Packet, Protocol
 
 Command = dict[str, Any]
 
@@ -40,6 +40,7 @@ ODD = ("10.9.9.9", "10.1.1.200", "169.254.0.1", "10.1.1.255", "192.0.2.255", "19
 BROADCASTS = ("10.1.1.255", "192.0.2.255", "255.255.255.255")  # of its own the router gets a copy; explain has none
 DEVICES = ("eth0", "eth1", "eth2", "eth3", "eth4")
 PORTS = (80, 81, 82, 83, 443)
+PROTOCOLS: tuple[Protocol, ...] = ("tcp", "udp", "icmp")
 SERVED = (22, 53, 67, 3922, 8080)
 SPANS = ("80", "81", "80-82", "81-83", "80-443", "")
 MESSAGES = ("-1/-1", "8/-1", "8/0", "3/-1", "13/0")
@@ -90,6 +91,8 @@ def commands(draw: st.DrawFn) -> list[Command]:
     first = [boot, *([firewall(default_egress(allow))] if draw(st.booleans()) or allow else [])]
     first += [tier("10.8.1.1", "b.example.com")] if draw(st.booleans()) else []
     first += [alias("10.3.1.2")] if draw(st.booleans()) else []
+    opened = draw(st.lists(_pick(PUBLIC), unique=True))  # so that what comes behind the firewall is met
+    first += [firewall(ingress(300 + place, address, "all")) for place, address in enumerate(opened)]
     each = st.one_of(_ingress(), _ingress(), _forward(), _forward(), _static, _egress(allow), _addresses, _removed)
     return [*first, *draw(st.lists(each, max_size=14))]
 
@@ -107,16 +110,49 @@ _entering = st.one_of(
 )
 
 
+_meeting = st.one_of(
+    st.tuples(_pick(["eth2", "eth3"]), _pick(WORLD)), st.tuples(_pick(["eth2", "eth3"]), _pick(WORLD)),
+    st.tuples(st.just("eth0"), _pick(GUESTS[:4])), st.tuples(st.just(LOCAL), _pick(OWN)),
+)  # fmt: skip
+
+
+def targets(commands: list[Command]) -> list[tuple[str, str, int]]:
+    """What the commands speak of: address, protocol and port, also the ports beside theirs."""
+    found: set[tuple[str, str, int]] = set()
+    for rule in (rule for command in commands for rule in command.get("rules", ())):
+        address = rule.get("source_ip_address") or rule.get("src_ip")
+        ends = str(rule.get("source_port_range", "80:80")).split(":")
+        for port in {int(end) + beside for end in ends for beside in (-1, 0, 1)} if "protocol" in rule else {80}:
+            if address and port > 0:
+                found.add((address, rule.get("protocol", "all"), port))
+    return sorted(found)
+
+
 @st.composite
-def packets(draw: st.DrawFn) -> Packet:
-    """One packet, without its source port, which is its own."""
-    device, source, destination = draw(_entering.filter(lambda drawn: drawn[0] != LOCAL or drawn[2] not in BROADCASTS))
+def packets(draw: st.DrawFn, spoken_of: list[tuple[str, str, int]]) -> Packet:
+    """One packet, without its source port, which is its own; every other one to what the commands speak of."""
+    protocol, port = draw(_pick(PROTOCOLS)), draw(st.one_of(_pick(PORTS), _pick(PORTS), _pick(SERVED)))
+    meets = draw(st.booleans())
+    if spoken_of and meets:
+        device, source = draw(_meeting)
+        destination, asked, port = draw(_pick(spoken_of))
+        protocol = protocol if asked == "all" else cast(Protocol, asked)
+    else:
+        device, source, destination = draw(
+            _entering.filter(lambda drawn: drawn[0] != LOCAL or drawn[2] not in BROADCASTS)
+        )
     return Packet(
-        device=device, source=IPv4Address(source), destination=IPv4Address(destination),
-        protocol=draw(_pick(["tcp", "udp", "icmp"])), icmp_type=draw(_pick([8, 8, 0, 3, 13])),
-        icmp_code=draw(_pick([0, 1])), destination_port=draw(st.one_of(_pick(PORTS), _pick(PORTS), _pick(SERVED))),
+        device=device, source=IPv4Address(source), destination=IPv4Address(destination), protocol=protocol,
+        icmp_type=draw(_pick([8, 8, 0, 3, 13])), icmp_code=draw(_pick([0, 1])), destination_port=port,
     )  # fmt: skip
 
 
-batches = st.integers(1, 79).flatmap(lambda size: st.lists(packets(), min_size=size, max_size=size))
-"""About 40 of them; a counter-example has one."""
+def _batch(commands: list[Command]) -> st.SearchStrategy[tuple[list[Command], list[Packet]]]:
+    one = packets(targets(commands))
+    return st.integers(1, 79).flatmap(
+        lambda size: st.tuples(st.just(commands), st.lists(one, min_size=size, max_size=size))
+    )
+
+
+trials = commands().flatmap(_batch)
+"""Commands, and about 40 packets."""

@@ -95,6 +95,7 @@ class Judge:
         self._tag = 0
         self.configured: Sequence[draws.Command] = []
         self.packets, self.passed, self.bags = 0, 0, 0
+        self.forwarded, self.hidden = 0, 0
 
     # -- the router ---------------------------------------------------------------------------------------------------
 
@@ -175,7 +176,10 @@ class Judge:
             return None
         seen = self._send(trials)
         self.packets += len(trials)
-        self.passed += sum(trial.walk.passes for trial in trials)
+        passed = [trial for trial in trials if trial.walk.passes]
+        self.passed += len(passed)
+        self.forwarded += sum(trial.ends[2:] != trial.walk.flow.ends[2:] for trial in passed)
+        self.hidden += sum(trial.ends[:2] != trial.walk.flow.ends[:2] for trial in passed)
         for trial, found in zip(trials, seen, strict=True):
             if found != trial.expected():
                 explanation = explanation_text(as_json(explain(Kernel(wanted.resources), trial.packet)))

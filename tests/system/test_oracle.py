@@ -56,8 +56,9 @@ def test_the_kernel_does_what_explain_says(judge: Judge) -> None:
     wrong: list[str] = []
 
     @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
-    @given(draws.commands(), draws.batches)
-    def agree(commands: Commands, packets: Sequence[Packet]) -> None:
+    @given(draws.trials)
+    def agree(trial: tuple[Commands, Sequence[Packet]]) -> None:
+        commands, packets = trial
         before = judge.configured
         if not wrong and (found := judge.judge(judge.configure(commands), packets)):
             wrong.append("\n".join(smallest(judge, before, commands, found)))
@@ -66,5 +67,7 @@ def test_the_kernel_does_what_explain_says(judge: Judge) -> None:
         agree()
     if wrong:
         pytest.fail(wrong[0], pytrace=False)
-    print(f"{judge.packets} packets judged with {judge.bags} configurations; {judge.passed} of them pass")
+    print(f"{judge.packets} packets judged with {judge.bags} configurations; {judge.passed} of them pass; of those")
+    print(f"{judge.forwarded} with another destination, {judge.hidden} with another source")
     assert judge.passed > judge.packets / 5
+    assert min(judge.forwarded, judge.hidden) > judge.packets / 20
