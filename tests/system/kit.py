@@ -117,8 +117,13 @@ class Router:
 
     def files(self, *paths: str) -> dict[str, str]:
         """Every file below the paths, with its text."""
-        names = self.sh("router", "find", *paths, "-type", "f", ok=False).split()
-        return {name: self.sh("router", "cat", name) for name in sorted(names)}
+        root = Path(f"/proc/{self.lab.pid('router')}/root")
+        found = [file for path in paths for top in [root / path[1:]] for file in [top, *top.rglob("*")]]
+        return {
+            f"/{file.relative_to(root)}": file.read_bytes().decode(errors="replace")
+            for file in sorted(found)
+            if file.is_file() and not file.is_symlink()
+        }
 
     def generation(self) -> int:
         """The nftables generation id: it steps with every change of any table."""
