@@ -42,16 +42,12 @@ unit: setup
 	$(call pytest,tests --ignore=tests/system --ignore=tests/lab --ignore=tests/agent --ignore=tests/bench)
 
 system: setup
-	@echo "== the lab: real kernel, daemons and packets"
-	$(call pytest,tests/lab tests/system)
+	@echo "== the lab: real kernel, daemons and packets; the agent: crashes, storms, drift"
+	$(call pytest,tests/lab tests/system tests/agent)
 
 oracle: setup
 	@echo "== the kernel against vrouter explain, 20 000 packets"
 	VROUTER_ORACLE_PACKETS=20000 $(VENV)/bin/pytest -q -s tests/system/test_oracle.py
-
-agent: setup
-	@echo "== the agent, in the lab: crashes, storms, drift (it is being built; not a part of make test yet)"
-	$(call pytest,tests/agent)
 
 bench: setup
 	@echo "== benchmarks: a table here, build/bench.json and build/bench.svg"
