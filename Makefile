@@ -6,7 +6,7 @@ STAMP := $(VENV)/.vrouter-ready
 
 # pytest with a place of its own for temporary files, which goes with it.
 define pytest
-@place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && PYTEST_DEBUG_TEMPROOT=$$place $(VENV)/bin/pytest -q -n 2 $(1)
+@place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && PYTEST_DEBUG_TEMPROOT=$$place $(VENV)/bin/pytest -q -n 3 $(1)
 endef
 
 .PHONY: setup demo test check unit system oracle agent bench bench-quick clean

@@ -36,7 +36,7 @@ def update_config(name: str, keep: bool) -> tuple[int, str]:
                 said = (1, file_text(outcome_json(outcome))) if outcome.faults else (0, "")
             else:
                 said = current.intake.earlier_answer(name)
-            if not keep and said[0] == 0:
+            if not keep and not claimed and said[0] == 0:
                 current.intake.forget(name)  # an agent may have taken the file before it was told
             return said
     except VrouterError as error:

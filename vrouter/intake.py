@@ -179,9 +179,10 @@ class Intake:
         return 1, f"{shown} was refused:\n{why}" if why else f"{shown}: no such file in the cache"
 
     def forget(self, name: str) -> None:
-        """Delete the archived copy of a command whose caller said so late (`false`)."""
-        for path in (self._done / f"{name}.gz", *self._done.glob(f"{glob.escape(name)}.*.gz")):
-            path.unlink(missing_ok=True)
+        """Delete the archived copy of a command whose caller said so late (`false`); older ones of the name stay."""
+        copies = [self._done / f"{name}.gz", *self._done.glob(f"{glob.escape(name)}.*.gz")]
+        with suppress(ValueError, OSError):
+            max((path for path in copies if path.exists()), key=lambda path: path.stat().st_mtime_ns).unlink()
 
     def archive(self, done: Sequence[Claimed]) -> list[Claimed]:
         """Keep commands that are done, gzipped, or delete them where they say so; a bare wire name gets a suffix

@@ -9,6 +9,8 @@ from tests.system.kit import Router, example
 from tests.system.probes import GONE, knocking, reach, serving
 from tests.system.wire import addresses, link
 
+DEVICES = ("eth0", "eth1", "eth2", "eth3")
+
 
 def reboot(router: Router) -> None:
     """What a reboot leaves: files, and a kernel and processes that know nothing."""
@@ -51,18 +53,28 @@ def test_su_2_a_reboot_brings_everything_back(fresh: Router) -> None:
 
 
 def test_su_2_the_policy_is_there_before_any_link_comes_up(fresh: Router) -> None:
-    """A file that cannot be written stops the boot after the policy and before the links."""
+    """A boot that dies right after it has no link up yet."""
     before = fresh.state()["nft"]
+    reboot(fresh)
+    assert fresh.run("env", "VROUTER_FAULT=policy applied", "vrouter", "converge").returncode != 0
+    assert fresh.state()["nft"] == before
+    assert not [device for device in DEVICES if "UP" in link(fresh, device)["flags"]]
+    assert fresh.run("vrouter", "converge").returncode == 0
+
+
+def test_what_cannot_be_written_does_not_keep_packets_from_passing(fresh: Router) -> None:
+    """Policy, links and routes come up; the boot names the file and fails."""
+    before = fresh.state()
     reboot(fresh)
     file = "/etc/iproute2/rt_tables.d/vrouter.conf"
     fresh.sh("router", "mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(Path(file).parent))
     done = fresh.run("vrouter", "converge")
-    assert done.returncode == 1
-    assert file in done.stderr
-    assert fresh.state()["nft"] == before
-    assert not [device for device in ("eth0", "eth1", "eth2", "eth3") if "UP" in link(fresh, device)["flags"]]
+    assert done.returncode == 1 and file in done.stderr
+    now = fresh.state()
+    assert [now[part] for part in ("nft", "addresses")] == [before[part] for part in ("nft", "addresses")]
+    assert fresh.ping("public1", "192.0.2.10")
     fresh.sh("router", "umount", str(Path(file).parent))
-    assert fresh.run("vrouter", "converge").returncode == 0
+    assert fresh.run("vrouter", "converge").returncode == 0 and fresh.state() == before
 
 
 def test_su_2_without_readable_bags_only_the_control_network_may_log_in(fresh: Router) -> None:
