@@ -9,7 +9,7 @@ define pytest
 @place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && PYTEST_DEBUG_TEMPROOT=$$place $(VENV)/bin/pytest -q -n 2 $(1)
 endef
 
-.PHONY: setup demo test check unit system agent bench bench-quick clean
+.PHONY: setup demo test check unit system oracle agent bench bench-quick clean
 
 setup: $(STAMP)
 
@@ -44,6 +44,10 @@ unit: setup
 system: setup
 	@echo "== the lab: real kernel, daemons and packets"
 	$(call pytest,tests/lab tests/system)
+
+oracle: setup
+	@echo "== the kernel against vrouter explain, 20 000 packets"
+	VROUTER_ORACLE_PACKETS=20000 $(VENV)/bin/pytest -q -s tests/system/test_oracle.py
 
 agent: setup
 	@echo "== the agent, in the lab: crashes, storms, drift (it is being built; not a part of make test yet)"

@@ -1,7 +1,7 @@
 """The command line `vrouter`: text for people, JSON for programs.
 
-Exit status: 0 done or nothing to change, 1 refused or failed, 2 changes (`plan`) or something is wrong (`status`), 64
-usage.
+Exit status: 0 done or nothing to change, 1 refused or failed, 64 usage; 2 changes (`plan`), something is wrong
+(`status`), or does not pass (`explain`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import click
 from vrouter.answers import Answer, answer_text, plain
 from vrouter.asking import request as _request
 from vrouter.errors import BagError, Fault, Refused, VrouterError
+from vrouter.explain.packet import parse
+from vrouter.explain.text import explanation_text
 from vrouter.lab.cli import lab
 from vrouter.past.cli import confirm, diff, history, rollback
 from vrouter.settings import load_settings
@@ -24,7 +26,7 @@ from vrouter.topology.cli import topology
 
 FILES = click.argument("files", nargs=-1, required=True, type=click.Path())
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-USAGE, FAILED, CHANGES = 64, 1, 2
+USAGE, FAILED, CHANGES, STOPPED = 64, 1, 2, 2
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,8 +36,8 @@ def cli() -> None:
 
     \b
     Exit status: 0 done or nothing to change, 1 refused or failed,
-    2 there is something to change (`plan`) or wrong (`status`),
-    64 wrong usage.
+    2 there is something to change (`plan`), something is wrong
+    (`status`) or a packet does not pass (`explain`), 64 wrong usage.
     """
 
 
@@ -130,6 +132,42 @@ def converge(dry_run: bool, as_json: bool) -> int:
             close_policy()
         raise
     return 0
+
+
+@cli.command()
+@click.argument("protocol", metavar="PROTO", type=click.Choice(["tcp", "udp", "icmp"]))
+@click.argument("source", metavar="SRC[:PORT]")
+@click.argument("destination", metavar="DST[:PORT]")
+@click.option("--in", "device", metavar="DEV", default="", help="Where it comes in; `local`: of the router itself.")
+@click.option(
+    "--state", type=click.Choice(["new", "established"]), default="new", show_default=True, help="Of its connection."
+)
+@click.option("--type", "icmp_type", metavar="TYPE[/CODE]", default="", help="Of ICMP; 8, echo request, if not told.")
+@JSON
+def explain(
+    protocol: str, source: str, destination: str, device: str, state: str, icmp_type: str, as_json: bool
+) -> int:
+    """Would this packet pass, and why? From the databags; changes nothing and sends nothing.
+
+    Each line is a decision: where, by which rule, and the databag entry that it rests on. Without --in the interface
+    is the one that leads back to the source. An established packet goes the way of its connection's first one, whether
+    that would still be let in or not; the way of an answer is told with the first packet. Foreign tables and routes are
+    not seen, nor whether anything listens where the packet ends.
+
+    \b
+    Exit status: 0 it passes, 2 it does not, 1 failed, 64 wrong usage.
+
+    \b
+    Example: vrouter explain --in eth2 tcp 198.51.100.7:40000 192.0.2.12:80
+             vrouter explain icmp 10.1.1.11 203.0.113.11 --type 8
+    """
+    try:
+        packet = parse(protocol, source, destination, device=device, state=state, type=icmp_type)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    found = _request("explain", packet.as_json())
+    click.echo(json.dumps(found, indent=2) if as_json else explanation_text(found))
+    return 0 if found["passes"] else STOPPED
 
 
 @cli.command()

@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 
 from vrouter.answers import Answer
 from vrouter.errors import BagError, Fault, VrouterError
+from vrouter.explain.answer import Origins, Sent, explained
+from vrouter.explain.packet import of_json
 from vrouter.features import BAGS, COMMANDS
 from vrouter.handlers import HANDLERS
 from vrouter.host.host import Host
 from vrouter.intake import BOOT, Intake
+from vrouter.model.history import Place
 from vrouter.model.settings import Settings
 from vrouter.outcome import Outcome, Registry
 from vrouter.past import answer as past
@@ -69,11 +72,14 @@ def answer(current: Session, verb: str, question: Answer) -> Answer:
 
     question: of `plan` and `apply` `files`, pairs of name and content (bytes as Latin-1, None where it cannot be read);
     of `converge` `dry_run`; of `diff` `first` and `last`; of `rollback` `to` and `dry_run`; of `revert` `states`; of
-    `status` and `show` what `show.answer` takes.
+    `explain` a packet; of `status` and `show` what `show.answer` takes.
     """
     settings = current.router.settings
     if verb in LOOKS:
         return shown(current.router, settings, verb, question, current.recent)
+    if verb == "explain":
+        origins = _origins(current.router.keeper.history.senders())
+        return explained(current.router.wanted(), of_json(question), origins)
     if verb in ("history", "diff", "rollback", "revert"):
         states, now = current.router.keeper.history.states(), current.router.packed
         if verb == "history":
@@ -109,6 +115,14 @@ def answer(current: Session, verb: str, question: Answer) -> Answer:
         for outcome in done:
             current.recent.add(outcome)
     return _outcomes([*done, *unreadable], current.router.pending())
+
+
+def _origins(senders: Mapping[Place, Sent]) -> Origins:
+    """As resources name their origin: bag and key, or the bag alone where it has one entry only."""
+    found: dict[str, Sent] = {}
+    for (bag, key), sent in senders.items():
+        found[bag] = found[f"{bag} {key}"] = sent
+    return found
 
 
 def _outcomes(outcomes: Sequence[Outcome], pending: Sequence[Pending]) -> Answer:

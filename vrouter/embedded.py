@@ -44,7 +44,7 @@ def update_config(name: str, keep: bool) -> tuple[int, str]:
 
 
 def request(verb: str, question: Answer) -> Answer:
-    """The answer to `plan`, `apply` or `converge`. Raises VrouterError."""
+    """The answer to `plan`, `apply`, `converge` or `explain`. Raises VrouterError."""
     settings = load_settings(os.environ)
     said = _agent(settings, verb, json.dumps(question))
     if said is not None:
@@ -53,7 +53,7 @@ def request(verb: str, question: Answer) -> Answer:
             raise VrouterError(text)
         found: Answer = json.loads(text)
         return found
-    changes_nothing = verb == "plan" or bool(question.get("dry_run"))
+    changes_nothing = verb in ("plan", "explain") or bool(question.get("dry_run"))
     with session(settings, waiting=not changes_nothing) as current:
         return answer(current, verb, question)
 

@@ -24,7 +24,7 @@ from vrouter.model.resources import Key
 from vrouter.model.settings import Settings
 from vrouter.outcome import Outcome, Registry, faults_of
 from vrouter.pending import Pending, pending
-from vrouter.plan import Plan
+from vrouter.plan import Holding, Plan
 from vrouter.validate import parse_document, validate
 from vrouter.view import View
 
@@ -178,6 +178,10 @@ class Router:
         """All that is asked for and wanted, for those who show it. drift: what differs from it now."""
         wanted = self._state.wanted
         return View(wanted.intents(), wanted.resources, self._state.machine, self.pending(), drift, self._bags)
+
+    def wanted(self) -> Holding:
+        """All that the bags ask of this machine."""
+        return self._state.wanted.resources
 
     def knows_anything(self) -> bool:
         """Whether any bag holds an entry; a router that was told nothing is left as it is."""

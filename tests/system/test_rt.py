@@ -116,6 +116,23 @@ def test_rt_7_the_default_route_is_the_gateway_of_the_boot_arguments(own: Router
     assert default() == ["default via 192.0.2.1 dev eth2 proto 118"]
 
 
+def test_rt_7_routes_survive_when_the_only_address_of_their_interface_is_replaced(own: Router) -> None:
+    """The kernel takes away all routes of a device that loses its last address."""
+    before = (routes(own), routes(own, "102"), routes(own, "103"))
+    assert "default via 192.0.2.1 dev eth2 proto 118" in before[0]
+    own.send(gone("192.0.2.11"), gone("192.0.2.12"))
+    for new, old in (("192.0.2.20", "192.0.2.10"), ("198.51.100.20", "198.51.100.10")):
+        own.send(ips(public(new), public(old, add=False)))
+    assert (routes(own, "102"), routes(own, "103")) == before[1:]
+    assert "default via 192.0.2.1 dev eth2 proto 118" in routes(own)
+
+
+def test_rt_1_a_range_of_two_addresses_has_a_gateway(own: Router) -> None:
+    """RFC 3021: neither of a /31 is a broadcast address."""
+    own.send(gone("198.51.100.10"), ips(public("198.51.100.32", netmask="255.255.255.254", gateway="198.51.100.33")))
+    assert "default via 198.51.100.33 dev eth3 proto static" in routes(own, "103")
+
+
 def test_rt_9_nothing_of_an_interface_is_left_after_its_last_address(served: Router) -> None:
     names = served.sh("router", "cat", "/etc/iproute2/rt_tables.d/vrouter.conf")
     served.send(ips(public("198.51.100.20")))

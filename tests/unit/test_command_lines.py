@@ -28,13 +28,16 @@ def test_update_config_names_a_wrong_setting(
     assert output.out == "" and output.err.startswith("update_config: VROUTER_RUN_DIR: run_dir is 'nowhere'")
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["plan"], ["apply"], ["validate"], ["plan", "--x", "a"]])
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["plan"], ["apply"], ["validate"], ["plan", "--x", "a"],
+                                       ["explain", "tcp", "1.2.3.4"], ["explain", "tcp", "1.2.3.4", "1.2.3.4"],
+                                       ["explain", "gre", "1.2.3.4", "1.2.3.4"],
+                                       ["explain", "icmp", "1.2.3.4", "1.2.3.4", "--type", "x"]])  # fmt: skip
 def test_wrong_usage_of_vrouter_exits_64(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert vrouter.main(arguments) == 64
     assert "Usage: vrouter" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["--version"], ["plan", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["--version"], ["plan", "--help"], ["explain", "--help"]])
 def test_help_exits_0(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert vrouter.main(arguments) == 0
     assert "vrouter" in capsys.readouterr().out
@@ -70,6 +73,6 @@ def test_a_file_name_that_is_no_text_is_no_traceback(tmp_path: Path, capsys: pyt
 
 def test_a_setting_that_is_wrong_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("VROUTER_CACHE_DIR", "x")
-    for arguments in (["plan", "x"], ["apply", "x"], ["converge"]):
+    for arguments in (["plan", "x"], ["apply", "x"], ["converge"], ["explain", "icmp", "1.2.3.4", "1.2.3.4"]):
         assert vrouter.main(arguments) == 1
         assert capsys.readouterr().err.startswith("vrouter: VROUTER_CACHE_DIR: ")

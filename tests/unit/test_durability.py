@@ -16,7 +16,7 @@ from tests.unit.disk import Cut, Disk
 from vrouter import keeper as module
 from vrouter.errors import BagError, VrouterError
 from vrouter.features import BAGS
-from vrouter.intake import Claimed
+from vrouter.intake import Claimed, Intake
 from vrouter.keeper import Keeper
 from vrouter.model.bag import Entry, replaced
 from vrouter.model.history import Edit

@@ -8,9 +8,11 @@ import socket
 
 from vrouter.answers import Answer
 from vrouter.errors import VrouterError
+from vrouter.explain.packet import of_json
 
 LOOKS = ("status", "show")
-VERBS = ("plan", "apply", "converge", "history", "diff", "rollback", "revert", *LOOKS)
+READS = ("plan", "history", "diff", "explain", *LOOKS)  # they change nothing
+VERBS = ("apply", "converge", "rollback", "revert", *READS)
 NO_REQUEST = "vrouter agent: not a request"
 
 
@@ -22,6 +24,8 @@ def question(verb: str, text: str) -> Answer:
             return dict(asked)
         if verb == "history":
             return {}
+        if verb == "explain":
+            return of_json(asked).as_json()
         if verb == "converge":
             return {"dry_run": bool(asked["dry_run"])}
         if verb == "diff":

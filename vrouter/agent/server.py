@@ -20,7 +20,7 @@ from types import FrameType
 
 from vrouter.agent.client import SOCKET
 from vrouter.agent.drift import KINDS, Drift, log
-from vrouter.agent.questions import LOOKS, NO_REQUEST, VERBS, question, reply
+from vrouter.agent.questions import NO_REQUEST, READS, VERBS, question, reply
 from vrouter.agent.sdnotify import Service
 from vrouter.answers import file_text
 from vrouter.closed import close
@@ -215,7 +215,7 @@ class Agent:
                 self._drift.agree()
             session = Session(self._router, self._intake, recent=self._recent)
             found = answer(session, verb, question(verb, text))
-            if self._drift and verb not in ("plan", *LOOKS):
+            if self._drift and verb not in READS:
                 self._drift.step()
                 self._drift.watch_daemons()
             reply(caller, (0, json.dumps(found)))

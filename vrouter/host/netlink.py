@@ -132,7 +132,16 @@ class Netlink:
                 self._do("route", resource, lambda r=resource: self._ip.route("replace", **self._route(r)))
             if isinstance(resource, RoutingRule):
                 self._do("rule", resource, lambda r=resource: self._ip.rule("add", **_rule(r)))
+        self._restore(plan, want)
         self._announcer.announce(announced)
+
+    def _restore(self, plan: Plan, want: Holding) -> None:
+        """The kernel drops the routes of a device with its last address, also those that the plan leaves alone."""
+        emptied = {resource.device for resource in plan.remove if isinstance(resource, IpAddress)}
+        emptied &= {resource.device for resource in plan.put if isinstance(resource, IpAddress)}
+        for resource in want.values() if emptied else ():
+            if isinstance(resource, Route) and resource.device in emptied:
+                self._do("route", resource, lambda r=resource: self._ip.route("replace", **self._route(r)))
 
     def _put_addresses(self, plan: Plan, want: Holding, came_up: set[str]) -> list[IpAddress]:
         """Add what is missing, primary ones first; where another address is primary, those before it step behind it."""
@@ -162,9 +171,10 @@ class Netlink:
 
     def _add_address(self, address: IpAddress) -> None:
         net = IPv4Network(f"{address.address}/{address.prefix}", strict=False)
+        more = {"broadcast": str(net.broadcast_address)} if address.prefix < 31 else {}  # RFC 3021: a /31 has none
         self._do("address", address, lambda: self._ip.addr(
             "replace", index=self._index(address.device), address=str(address.address), prefixlen=address.prefix,
-            broadcast=str(net.broadcast_address)), )  # fmt: skip
+            **more), )  # fmt: skip
 
     def _delete_address(self, address: IpAddress) -> None:
         self._do("address", address, lambda: self._ip.addr(
