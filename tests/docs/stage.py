@@ -36,7 +36,7 @@ class Stage:
             (directory / name).symlink_to(ROOT / name)
         program = directory / ".bin" / "vrouter"
         program.parent.mkdir()
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} -m vrouter "$@"\n')
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m vrouter "$@"\n')
         program.chmod(0o755)
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{program.parent}:{os.environ['PATH']}"}
         self._machine = Shell(
