@@ -7,7 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,18 +33,22 @@ def ports(router: Router) -> set[int]:
 
 def pid(router: Router) -> int:
     """The agent's process as the router counts; 0 when none runs."""
-    found = router.sh("router", "pgrep", "-f", "--", "-m vrouter agent$", ok=False).split()
-    return int(found[0]) if found else 0
+    return next((inner for inner, _, argv in _daemons(router) if argv.endswith("-m vrouter agent")), 0)
 
 
-def outer_pid(router: Router, program: str = "") -> int:
-    """A process of the router as the machine counts: the agent, or the only one of a program."""
-    inner, box = router.pid(program) if program else pid(router), router.lab.pid("router")
+def outer_pid(router: Router, program: str = "-m vrouter agent") -> int:
+    """A process of the router as the machine counts: the agent, or that with a word in its command line."""
+    return next(outer for _, outer, argv in _daemons(router) if program in argv)
+
+
+def _daemons(router: Router) -> Iterator[tuple[int, int, str]]:
+    """What its PID 1 has taken over: the process as the router and as the machine counts, and its command line."""
+    box = router.lab.pid("router")
     for child in Path(f"/proc/{box}/task/{box}/children").read_text().split():
-        status = Path(f"/proc/{child}/status").read_text()
-        if status.partition("NSpid:")[2].splitlines()[0].split()[-1] == str(inner):
-            return int(child)
-    raise AssertionError(f"no {program or 'agent'} runs")
+        with suppress(OSError):  # it ends
+            argv = Path(f"/proc/{child}/cmdline").read_bytes().decode().strip("\0").replace("\0", " ")
+            numbers = Path(f"/proc/{child}/status").read_text().partition("NSpid:")[2].splitlines()[0].split()
+            yield int(numbers[-1]), int(child), argv
 
 
 def ended(router: Router) -> bool:

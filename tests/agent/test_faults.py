@@ -163,7 +163,7 @@ Units.reload, Units.is_stopped = reload, lambda self, name: False
 """Instead of reading anew the daemon dies, or does not come back; that somebody stopped it is not to be seen."""
 
 
-@pytest.mark.parametrize(("signal", "limit_s"), [("SIGKILL", 10), ("SIGSTOP", 15)])
+@pytest.mark.parametrize(("signal", "limit_s"), [("SIGKILL", 12), ("SIGSTOP", 20)])
 def test_a_daemon_that_fails_while_it_reads_anew(served: Router, embedded: Router, signal: str, limit_s: float) -> None:
     """Another takes its place, and those that wait meanwhile are answered within seconds.
 

@@ -10,9 +10,7 @@ import argparse
 import json
 import statistics
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +18,7 @@ from typing import Any
 from tests.agent import kit
 from tests.bench import documents
 from tests.bench.plot import svg
-from tests.system.kit import ISOLATED, Router, example
-from vrouter.lab.lab import Lab
+from tests.system.kit import Router, isolated
 
 OUT = Path("build")
 BUDGET_MS = {"agent": 15.0, "update_config": 60.0, "repeat": 5.0, "update_config repeat": 40.0}  # design 3
@@ -163,15 +160,6 @@ SERIES: tuple[tuple[Callable[[Bench, int], Iterator[Figure]], tuple[int, ...], t
 """What is measured, at which sizes in the quick form, and in the whole one."""
 
 
-@contextmanager
-def routing() -> Iterator[Router]:
-    """A router with its agent and the isolated example."""
-    with Lab.up("isolated", f"bench{uuid.uuid4().hex[:8]}") as lab:
-        router = Router(lab)
-        router.send(*(example(f"isolated/{path.stem}") for path in ISOLATED))
-        yield router
-
-
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -183,7 +171,7 @@ def main() -> None:
     )
     for series, few, all_of_them in SERIES:
         for size in few if quick else all_of_them:
-            with routing() as router:
+            with isolated(agent=True) as router:
                 for figure in series(Bench(router, series.__name__, size), 20 if quick else 80):
                     figures.append(figure)
                     show(figure)

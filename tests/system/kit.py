@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +26,17 @@ def example(name: str) -> dict[str, Any]:
     """An example command by its path below tests/examples, without `.json`."""
     found: dict[str, Any] = json.loads((EXAMPLES / f"{name}.json").read_text())
     return found
+
+
+@contextmanager
+def isolated(*, agent: bool = False, told: bool = True) -> Iterator[Router]:
+    """A router in a lab of its own, with an agent or without; told: it serves the isolated example."""
+    assert os.geteuid() == 0, "these tests build network namespaces: run them as root"
+    with Lab.up("isolated", f"t{uuid.uuid4().hex[:10]}", agent=agent) as lab:
+        router = Router(lab)
+        if told:
+            router.send(*(example(f"isolated/{path.stem}") for path in ISOLATED))
+        yield router
 
 
 def eventually(probe: Callable[[], T], limit_s: float = 5.0) -> T:
@@ -104,8 +117,13 @@ class Router:
 
     def files(self, *paths: str) -> dict[str, str]:
         """Every file below the paths, with its text."""
-        names = self.sh("router", "find", *paths, "-type", "f", ok=False).split()
-        return {name: self.sh("router", "cat", name) for name in sorted(names)}
+        root = Path(f"/proc/{self.lab.pid('router')}/root")
+        found = [file for path in paths for top in [root / path[1:]] for file in [top, *top.rglob("*")]]
+        return {
+            f"/{file.relative_to(root)}": file.read_bytes().decode(errors="replace")
+            for file in sorted(found)
+            if file.is_file() and not file.is_symlink()
+        }
 
     def generation(self) -> int:
         """The nftables generation id: it steps with every change of any table."""
