@@ -9,7 +9,7 @@ define pytest
 @place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && PYTEST_DEBUG_TEMPROOT=$$place $(VENV)/bin/pytest -q -n 2 $(1)
 endef
 
-.PHONY: setup demo test check unit system oracle agent bench bench-quick clean
+.PHONY: setup demo test check unit system oracle agent docs bench bench-quick clean
 
 setup: $(STAMP)
 
@@ -39,11 +39,11 @@ check: setup
 
 unit: setup
 	@echo "== the pure core: unit tests, golden cases, laws"
-	$(call pytest,tests --ignore=tests/system --ignore=tests/lab --ignore=tests/agent --ignore=tests/bench)
+	$(call pytest,tests --ignore=tests/system --ignore=tests/lab --ignore=tests/agent --ignore=tests/bench --ignore=tests/docs)
 
 system: setup
 	@echo "== the lab: real kernel, daemons and packets"
-	$(call pytest,tests/lab tests/system)
+	$(call pytest,tests/lab tests/system tests/docs)
 
 oracle: setup
 	@echo "== the kernel against vrouter explain, 20 000 packets"
@@ -52,6 +52,10 @@ oracle: setup
 agent: setup
 	@echo "== the agent, in the lab: crashes, storms, drift (it is being built; not a part of make test yet)"
 	$(call pytest,tests/agent)
+
+docs: setup
+	@echo "== what docs/ takes from the code: references, values of the architecture page"
+	$(VENV)/bin/python -m tests.docs.generate
 
 bench: setup
 	@echo "== benchmarks: a table here, build/bench.json and build/bench.svg"

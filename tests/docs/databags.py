@@ -27,9 +27,9 @@ _HEAD = """\
 
 Made by `make docs` from `databags/*.schema.json` and the examples in `tests/examples/`.
 
-A *command file* is JSON that an orchestrator or an operator sends; its `type` decides what it is. A *databag* is what the
-router remembers: `/etc/cloudstack/<bag>.json`, replaced whole and durably. Commands change databags, and everything that
-the router does comes from them. Unknown fields pass, and are kept where the whole document is. A field that is not
+A *command file* is JSON that an orchestrator or an operator sends; its `type` decides what it is. A *databag* is what
+the router remembers: `/etc/cloudstack/<bag>.json`, replaced whole and durably. Commands change databags, and everything
+that the router does comes from them. Unknown fields pass, and are kept where the whole document is. A field that is not
 required may be absent. `[]` behind a name stands for each element of a list.
 
 Hold a file against its schema without a router: `vrouter validate FILE`.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pprint
 from collections.abc import Iterable
 from dataclasses import MISSING, fields, is_dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -44,7 +43,7 @@ def values() -> dict[str, str]:
         "parsed": _python(parsed),
         "changes": _python({name: dict(change) for name, change in changes.items()}),
         "intents": _listed(intents),
-        "handler": "\n".join(f"{h.name!r}, scope {_python(h.scope(intents[0]))}" for h in handlers),
+        "handler": "\n".join(f"{_python(h.name)}, {_python(h.scope(intents[0]))}" for h in handlers),
         "resources": _listed(core.resources[key] for key in touched if key in core.resources),
         "plan": json.dumps(plan.changes_tree(), indent=2),
         "transaction": nft_text.transaction(plan, core.resources).rstrip(),
@@ -68,7 +67,7 @@ def _listed(values: Iterable[object]) -> str:
 def _python(value: Any, depth: int = 0) -> str:
     """A value as one would write it, members that are as they are by default left out, broken where it is long."""
     if isinstance(value, IPv4Address | IPv4Network | PortRange):
-        return f"{type(value).__name__}({str(value)!r})"
+        return f"{type(value).__name__}({_python(str(value))})"
     if is_dataclass(value) and not isinstance(value, type):
         told = [
             f"{f.name}={_python(getattr(value, f.name), depth + 1)}"
@@ -79,10 +78,10 @@ def _python(value: Any, depth: int = 0) -> str:
     if isinstance(value, tuple):
         return _broken("(", [_python(item, depth + 1) for item in value], ",)" if len(value) == 1 else ")", depth)
     if isinstance(value, dict):
-        return _broken("{", [f"{k!r}: {_python(v, depth + 1)}" for k, v in value.items()], "}", depth)
+        return _broken("{", [f"{_python(k)}: {_python(v, depth + 1)}" for k, v in value.items()], "}", depth)
     if isinstance(value, list):
         return _broken("[", [_python(item, depth + 1) for item in value], "]", depth)
-    return pprint.pformat(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def _broken(opens: str, items: list[str], closes: str, depth: int) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import textwrap
 from collections.abc import Iterator
+from dataclasses import fields
 
 import click
 
 from tests.docs.commands import Described, commands
+from vrouter.model.settings import Settings
 from vrouter.update_config import USAGE
 
 _HEAD = """\
@@ -16,9 +19,9 @@ _HEAD = """\
 
 Made by `make docs` from the code; `vrouter COMMAND --help` says the same.
 
-Exit status of every `vrouter` command: 0 done or nothing to change, 1 refused or failed, 2 as the command says, 64 wrong
-usage, 128 + n ended by signal n (130: Ctrl-C). JSON is printed to the standard output, what went wrong to the standard
-error.
+Exit status of every `vrouter` command: 0 done or nothing to change, 1 refused or failed, 2 as the command says,
+64 wrong usage, 128 + n ended by signal n (130: Ctrl-C). JSON is printed to the standard output, what went wrong to the
+standard error.
 """
 
 _UPDATE_CONFIG = """\
@@ -26,15 +29,24 @@ _UPDATE_CONFIG = """\
 
 {usage}
 
-What the orchestrator calls: take the command file `/var/cache/cloud/FILE` through the pipeline, and return when it is in
-the kernel, in the daemons and on the disk. FILE is a name without directory. Where it is done, nothing is printed. A
+What the orchestrator calls: take the command file `/var/cache/cloud/FILE` through the pipeline, and return when it is
+in the kernel, in the daemons and on the disk. FILE is a name without directory. Where it is done, nothing is printed. A
 refused file moves to `failed/`, beside a `.error` file with its faults.
+"""
+
+
+_SETTINGS = """
+## Settings
+
+Keys of `/etc/vrouter/vrouter.toml`; each can be overridden by `VROUTER_<KEY>` in the environment, as
+`VROUTER_BAG_DIR=/tmp/bags`. An unknown key is an error.
 """
 
 
 def reference() -> str:
     """The page."""
-    return "\n".join([_HEAD, *_contents(), "", *_sections(), _UPDATE_CONFIG.format(usage=textwrap.indent(USAGE, "    "))])
+    usage = _UPDATE_CONFIG.format(usage=textwrap.indent(USAGE, "    "))
+    return "\n".join([_HEAD, *_contents(), "", *_sections(), usage + _SETTINGS, *_settings(), ""])
 
 
 def _contents() -> Iterator[str]:
@@ -44,6 +56,16 @@ def _contents() -> Iterator[str]:
         if not described.group:
             yield f"| [`{described.name}`](#{described.name.replace(' ', '-')}) | {_cell(_summary(described))} |"
     yield "| [`update_config`](#update_config) | take a command file of the orchestrator through the pipeline |"
+
+
+def _settings() -> Iterator[str]:
+    words = re.sub(r" \([A-Z]+-\d+\)", "", " ".join(inspect.cleandoc(Settings.__doc__ or "").split()))
+    told = dict(re.findall(r"(\w+): (.*?\.)(?= \w+: |$)", words))
+    yield "| key | default | meaning |"
+    yield "|---|---|---|"
+    for field in fields(Settings):
+        default = str(field.default).lower() if isinstance(field.default, bool) else field.default
+        yield f"| `{field.name}` | `{default}` | {_cell(told[field.name].rstrip('.'))} |"
 
 
 def _summary(described: Described) -> str:

@@ -91,7 +91,7 @@ def test_json_is_json(stage: Stage) -> None:
     for described in _ALL:
         flags = [name for option in described.options() for name in option.opts]
         if "--json" in flags and described.path[1:2] != ("lab",):
-            example = next(e for e in described.examples() if shlex.split(e)[: len(described.path)] == [*described.path])
+            example = described.examples()[0]
             _, output = stage.run(f"{example} --json 2>/dev/null".replace(" --svg router.svg", ""), inside=True)
             assert isinstance(json.loads(output), dict), example
             stage.run("vrouter confirm", inside=True)

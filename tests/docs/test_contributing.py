@@ -34,7 +34,9 @@ def test_the_worked_examples_work(tmp_path: Path) -> None:
             assert text in path.read_text(), name
         else:
             _run(tmp_path, text)
-    _run(tmp_path, "pytest tests/test_cases.py\nruff check vrouter\nruff format --check vrouter\nlint-imports --no-logo")
+    _run(
+        tmp_path, "pytest tests/test_cases.py\nruff check vrouter\nruff format --check vrouter\nlint-imports --no-logo"
+    )
 
 
 def _change(path: Path, text: str) -> None:
@@ -47,7 +49,12 @@ def _change(path: Path, text: str) -> None:
 
 def _run(directory: Path, script: str) -> None:
     programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PYTHONPATH": str(directory), "PATH": programs, "PYTEST_ADDOPTS": "-q -p no:cacheprovider"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(directory),
+        "PATH": programs,
+        "PYTEST_ADDOPTS": "-q -p no:cacheprovider",
+    }
     done = subprocess.run(
         ["sh", "-e"], input=script, cwd=directory, env=environment, capture_output=True, text=True, timeout=120
     )

@@ -1,7 +1,8 @@
-"""Every example of README.md and docs/, run: what it prints is what the page shows, its exit status what the page says."""
+"""Every example of README.md and docs/, run: it prints what the page shows, and exits as the page says."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -18,14 +19,29 @@ def test_examples_of_a_page(page: Path, tmp_path: Path) -> None:
         stage.play(_SHOWN[page])
 
 
-def test_shell_blocks_name_targets_and_programs_that_are_there() -> None:
-    """Those that no test should run: `make` of a target that exists, or a file of the tests or the virtual environment."""
+def test_shell_blocks_name_targets_that_are_there() -> None:
+    """Those that no test should run: what `make` is asked for exists."""
     targets = {line.split(":")[0] for line in (ROOT / "Makefile").read_text().splitlines() if ":" in line}
     for page in PAGES:
         for line in indented(page.read_text()):
             words = line.split("#")[0].replace("sudo ", "").split()
             if words[0] == "make":
                 assert set(words[1:]) <= targets, f"{page.name}: {line}"
+
+
+def test_links_lead_to_pages_and_headings_that_are_there() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            name, _, place = target.partition("#")
+            linked = page.parent / name if name else page
+            assert linked.is_file(), f"{page.name}: {target}"
+            assert not place or place in _anchors(linked.read_text()), f"{page.name}: {target}"
+
+
+def _anchors(text: str) -> set[str]:
+    """Of headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", text, flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize(
