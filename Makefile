@@ -9,7 +9,7 @@ define pytest
 @place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && PYTEST_DEBUG_TEMPROOT=$$place $(VENV)/bin/pytest -q -n 2 $(1)
 endef
 
-.PHONY: setup demo test check unit system oracle agent docs bench bench-quick clean
+.PHONY: setup demo test check unit system oracle docs bench bench-quick clean
 
 setup: $(STAMP)
 
@@ -42,16 +42,12 @@ unit: setup
 	$(call pytest,tests --ignore=tests/system --ignore=tests/lab --ignore=tests/agent --ignore=tests/bench --ignore=tests/docs)
 
 system: setup
-	@echo "== the lab: real kernel, daemons and packets"
-	$(call pytest,tests/lab tests/system tests/docs)
+	@echo "== the lab: real kernel, daemons and packets; the agent: crashes, storms, drift; the examples of the docs"
+	$(call pytest,tests/lab tests/system tests/agent tests/docs)
 
 oracle: setup
 	@echo "== the kernel against vrouter explain, 20 000 packets"
 	VROUTER_ORACLE_PACKETS=20000 $(VENV)/bin/pytest -q -s tests/system/test_oracle.py
-
-agent: setup
-	@echo "== the agent, in the lab: crashes, storms, drift (it is being built; not a part of make test yet)"
-	$(call pytest,tests/agent)
 
 docs: setup
 	@echo "== what docs/ takes from the code: references, values of the architecture page"

@@ -14,6 +14,7 @@ from vrouter.host import files, programs
 from vrouter.model.resources import File, Key, Resource, Unit
 from vrouter.model.settings import Settings
 
+_UNITS = Path("/sys/fs/cgroup/system.slice")  # systemd.slice(5); asking systemctl would cost a process a command
 _STOP_S = 5.0
 _POLL_S = 0.005
 
@@ -44,15 +45,20 @@ class Units:
 
     def pid(self, name: str) -> int | None:
         """The process, if it is alive and still the program; a zombie is dead (contract lab-notes)."""
-        if self._settings.supervisor == "systemd":
-            text = self._program(["systemctl", "show", "--property=MainPID", "--value", f"{name}.service"])
-            return int(text) or None
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            pid = int((self._run / f"{name}.pid").read_text())
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if os.path.basename(command[0]).decode() == os.path.basename(self._commands[name][0]):
-                return pid
+        for pid in self._candidates(name):
+            with contextlib.suppress(OSError, IndexError):
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                if os.path.basename(command[0]).decode() == os.path.basename(self._commands[name][0]):
+                    return pid
         return None
+
+    def _candidates(self, name: str) -> list[int]:
+        """Processes that may be it: those of the unit's control group under systemd, else the one of the pid file."""
+        systemd = self._settings.supervisor == "systemd"
+        path = _UNITS / f"{name}.service" / "cgroup.procs" if systemd else self._run / f"{name}.pid"
+        with contextlib.suppress(OSError, ValueError):
+            return [int(word) for word in path.read_text().split()]
+        return []
 
     def watched(self) -> list[int]:
         """A pidfd for each daemon that runs: readable when it dies (pidfd_open(2))."""
