@@ -91,7 +91,7 @@ def _section(described: Described) -> Iterator[str]:
     if rows:
         yield "| option | meaning |"
         yield "|---|---|"
-        yield from (f"| `{names}` | {_cell(_bounds(says))} |" for names, says in rows)
+        yield from (f"| `{_cell(names)}` | {_cell(_bounds(says))} |" for names, says in rows)
         yield ""
 
 
