@@ -38,6 +38,7 @@ def cli() -> None:
     Exit status: 0 done or nothing to change, 1 refused or failed,
     2 there is something to change (`plan`), something is wrong
     (`status`) or a packet does not pass (`explain`), 64 wrong usage.
+    Example: vrouter status
     """
 
 

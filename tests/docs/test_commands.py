@@ -33,7 +33,7 @@ def test_help_tells_the_exit_status(described: Described) -> None:
     assert "Exit status: " in described.help
 
 
-@each_command
+@each
 def test_help_has_an_example_that_runs_it(described: Described) -> None:
     examples = described.examples()
     assert examples, described.help
