@@ -9,7 +9,7 @@ define pytest
 @place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && PYTEST_DEBUG_TEMPROOT=$$place $(VENV)/bin/pytest -q -n 3 $(1)
 endef
 
-.PHONY: setup demo test check unit system oracle agent bench bench-quick clean
+.PHONY: setup demo test check unit system oracle docs bench bench-quick clean
 
 setup: $(STAMP)
 
@@ -39,15 +39,19 @@ check: setup
 
 unit: setup
 	@echo "== the pure core: unit tests, golden cases, laws"
-	$(call pytest,tests --ignore=tests/system --ignore=tests/lab --ignore=tests/agent --ignore=tests/bench)
+	$(call pytest,tests --ignore=tests/system --ignore=tests/lab --ignore=tests/agent --ignore=tests/bench --ignore=tests/docs)
 
 system: setup
-	@echo "== the lab: real kernel, daemons and packets; the agent: crashes, storms, drift"
-	$(call pytest,tests/lab tests/system tests/agent)
+	@echo "== the lab: real kernel, daemons and packets; the agent: crashes, storms, drift; the examples of the docs"
+	$(call pytest,tests/lab tests/system tests/agent tests/docs)
 
 oracle: setup
 	@echo "== the kernel against vrouter explain, 20 000 packets"
 	VROUTER_ORACLE_PACKETS=20000 $(VENV)/bin/pytest -q -s tests/system/test_oracle.py
+
+docs: setup
+	@echo "== what docs/ takes from the code: references, values of the architecture page"
+	$(VENV)/bin/python -m tests.docs.generate
 
 bench: setup
 	@echo "== benchmarks: a table here, build/bench.json and build/bench.svg"

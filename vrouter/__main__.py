@@ -38,6 +38,7 @@ def cli() -> None:
     Exit status: 0 done or nothing to change, 1 refused or failed,
     2 there is something to change (`plan`), something is wrong
     (`status`) or a packet does not pass (`explain`), 64 wrong usage.
+    Example: vrouter status
     """
 
 
@@ -47,7 +48,10 @@ def cli() -> None:
 def validate_files(files: tuple[str, ...], as_json: bool) -> int:
     """Hold command FILES against the schema of their type; changes nothing.
 
+    \b
+    Exit status: 0 all are valid, 1 one is refused, 64 wrong usage.
     Example: vrouter validate forwarding_rules.json
+    JSON: files [file, type, refused, faults [path, value, expected, fix]].
     """
     found = [_validated(name) for name in files]
     if as_json:
@@ -99,7 +103,13 @@ def plan(files: tuple[str, ...], as_json: bool, every: bool) -> int:
 def apply(files: tuple[str, ...], seconds: float | None, as_json: bool) -> int:
     """Apply command FILES, one after the other, as update_config does; the files stay where they are.
 
+    \b
+    Exit status: 0 done or nothing to change, 1 one was refused or failed
+    (the others are done), 64 wrong usage.
     Example: vrouter apply --confirm 60 forwarding_rules.json
+    JSON: changes and pending as plan has them, and files, each with file,
+    type, refused, faults, changes (how many of the list), state (its
+    number in vrouter history, 0 for none), elapsed_ms, stages_ms.
     """
     if seconds is None:
         found = _request("apply", _contents(files))
@@ -121,7 +131,11 @@ def converge(dry_run: bool, as_json: bool) -> int:
 
     Where a databag cannot be read and no policy is loaded yet, a closed policy is: SSH on the control interface only.
 
+    \b
+    Exit status: 0 done or nothing to change, with --dry-run also when there
+    is something to change; 1 failed, 64 wrong usage.
     Example: vrouter converge --dry-run
+    JSON: changes and pending as plan has them, and an empty list files.
     """
     try:
         _print(_request("converge", {"dry_run": dry_run}), as_json)
@@ -156,10 +170,12 @@ def explain(
 
     \b
     Exit status: 0 it passes, 2 it does not, 1 failed, 64 wrong usage.
-
-    \b
-    Example: vrouter explain --in eth2 tcp 198.51.100.7:40000 192.0.2.12:80
-             vrouter explain icmp 10.1.1.11 203.0.113.11 --type 8
+    Examples: vrouter explain --in eth2 tcp 198.51.100.7:40000 192.0.2.12:80
+              vrouter explain icmp 10.1.1.11 203.0.113.11 --type 8
+    JSON: packet, guessed (its interface), verdict, passes, out and via,
+    ends (after translation), steps [stage, does, chain, rule, because
+    [kind, name, value, origin, command]], hint, and answer: the same of
+    the way back, or null.
     """
     try:
         packet = parse(protocol, source, destination, device=device, state=state, type=icmp_type)
@@ -175,6 +191,9 @@ def explain(
 def agent(background: bool) -> int:
     """Stay resident: take commands from the socket and the cache directory, keep the machine what the databags say.
 
+    \b
+    Exit status: 0 it was stopped (with --background: it serves), 1 it cannot
+    start, 64 wrong usage.
     Example: vrouter agent
     """
     settings = load_settings(os.environ)

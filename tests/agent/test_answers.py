@@ -148,6 +148,12 @@ def test_the_agent_plans_and_applies_as_the_embedded_pipeline(idle: Router, refe
     assert idle.state() == reference.state()
 
 
+def test_a_file_that_cannot_be_read_is_told_and_the_others_are_done(shared: Router) -> None:
+    for verb in ("plan", "apply"):
+        done = shared.run("vrouter", verb, "/nowhere.json")
+        assert done.returncode == 1 and "/nowhere.json refused:\n  cannot read it" in done.stdout, done
+
+
 def test_without_an_agent_the_client_does_the_work_itself(served: Router) -> None:
     kit.stop(served)
     assert said(served.update_config(forwards(forward(1071)), "f.json.1")) == (0, "", "")

@@ -35,7 +35,8 @@ def question(verb: str, text: str) -> Answer:
         if verb == "revert":
             return {"states": [int(number) for number in asked["states"]]}
         for _, content in asked["files"]:
-            content.encode("latin-1")
+            if content is not None:  # the caller could not read it
+                content.encode("latin-1")
         return {"files": asked["files"]}
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise VrouterError(NO_REQUEST) from error

@@ -30,7 +30,12 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for pr
 
 @click.group("lab")
 def lab() -> None:
-    """Build a cloud corner on this machine: routers, guests and the world around them, in namespaces."""
+    """Build a cloud corner on this machine: routers, guests and the world around them, in namespaces.
+
+    \b
+    Exit status: 0 done, 1 failed, 64 wrong usage; exec: that of its command.
+    Example: vrouter lab up isolated --name mine
+    """
 
 
 @lab.command()
@@ -62,6 +67,7 @@ def up(
     64 wrong usage.
     Examples: vrouter lab up isolated --name mine
               vrouter lab up --from ./commands --name try
+    JSON: labs, a list; docs/lab.md describes its members.
     """
     if (topology is None) == (directory is None):
         raise click.UsageError("give the name of a topology, or --from DIR")
@@ -90,6 +96,7 @@ def snapshot(name: str, snap: str | None, as_json: bool) -> None:
     \b
     Exit status: 0 saved, 1 not, 64 wrong usage.
     Example: vrouter lab snapshot mine before
+    JSON: name, snapshot.
     """
     saved = snapshots.save(Lab.open(name), snap or "")
     if as_json:
@@ -108,6 +115,7 @@ def reset(name: str, snap: str | None, as_json: bool) -> None:
     \b
     Exit status: 0 it is back, 1 not, 64 wrong usage.
     Example: vrouter lab reset mine before
+    JSON: name, snapshot, changes (null: it was started anew), took_s.
     """
     begin = time.monotonic()
     changes = snapshots.reset(Lab.open(name), snap or snapshots.UP)
@@ -146,6 +154,7 @@ def list_(as_json: bool) -> None:
     \b
     Exit status: 0.
     Example: vrouter lab list
+    JSON: a list of name, state, topology, started, nodes, snapshots.
     """
     rows = [_row(name) for name in labs.names()]
     if as_json:
@@ -165,6 +174,7 @@ def down(name: str | None, every: bool, as_json: bool) -> None:
     Exit status: 0 it is down, 1 there is none of that name, 64 wrong usage.
     Examples: vrouter lab down mine
               vrouter lab down --all
+    JSON: down, a list of names.
     """
     if every == (name is not None):
         raise click.UsageError("give the name of a lab, or --all")

@@ -12,6 +12,11 @@ Supervisor = Literal["systemd", "process"]
 class Settings:
     """Each field is a key of the settings file.
 
+    cache_dir: where command files arrive. bag_dir: the databags. run_dir: lock, pids and the agent's socket.
+    history_dir: the last states of the databags.
+    dnsmasq: the program. dnsmasq_conf: its configuration. dnsmasq_dir: a small file for each guest.
+    dnsmasq_leases: where it keeps the leases. dnsmasq_log: where it logs. dnsmasq_resolv: the resolvers that it asks.
+    resolv: the router's own resolver. rt_tables: names of the routing tables.
     supervisor: `systemd` on the appliance, `process` where no service manager runs (the lab).
     watch: the agent takes files that appear in the cache directory. repair: it undoes what foreign hands change.
     device_wait_s: seconds to wait for a device that was just plugged (IF-4).

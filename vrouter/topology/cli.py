@@ -28,6 +28,8 @@ def topology(svg_file: str | None, as_mermaid: bool, as_json: bool) -> None:
     64 wrong usage.
     Examples: vrouter show topology
               vrouter show topology --svg router.svg
+    JSON: router, domain, networks, strays, forwards, static_nats, balancers;
+    docs/lab.md describes their members.
     """
     if sum((svg_file is not None, as_mermaid, as_json)) > 1:
         raise click.UsageError("--svg, --mermaid and --json exclude each other")
