@@ -104,7 +104,6 @@ def _event(family: int, body: bytes) -> Event | None:
     if kind == "policy":
         verdict = _VERDICTS.get(_number(held.get(_POLICY, b"")), "accept")
 
-
     def number(attribute: int) -> int:
         return _number(held.get(attribute, b""))
 

@@ -9,7 +9,7 @@ from vrouter.answers import plain
 
 Json = Mapping[str, Any]
 
-_STAGE, _WHAT = 13, 60  # columns
+_STAGE = 13  # columns
 _VERDICTS = {"accept": "accepted", "drop": "dropped", "continue": "goes on", "return": "lets it go on"}
 _SEES = (
     "a trace sees what reaches the prerouting hook: not what was never sent here, what has another MAC address or "
@@ -21,7 +21,8 @@ def way_text(way: Json) -> str:
     """The packet, a line a decision with the addresses where they change, what became of it, and why."""
     lines = [f"{ends(way['packet'])}, {_came(way['packet'])}", *_steps(way), f"  {result(way)}"]
     if way["reason"]:
-        lines.append(f"  why: {way['reason']}{''.join(f'  {_because(item)}' for item in way['reason_because'][-1:])}")
+        lines.append(f"  why: {way['reason']}")
+        lines += [f"    by {_because(item)}" for item in way["reason_because"][-1:]]
     return "\n".join(lines)
 
 
@@ -50,12 +51,13 @@ def _steps(way: Json) -> Iterator[str]:
         rule = plain(step["rule"]) if step["rule"] else "no rule decides, so its policy does"
         does = _VERDICTS.get(step["does"], step["does"])
         text = rule if not step["ours"] and rule.endswith((" drop", " accept")) else f"{rule}: {does}"
-        because = f"  {_because(step['because'][-1])}" if step["because"] else ""
-        odd = "".join(f"  (no databag asks for what it found in {name})" for name in step["missing"])
-        foreign = "  FOREIGN" if not step["ours"] and step["does"] == "drop" else ""
         stage = step["hook"] if step["hook"] != hook else ""
         hook = step["hook"]
-        yield f"  {stage:{_STAGE}}{f'{name}: {text}':{_WHAT}}{because}{odd}{foreign}".rstrip()
+        yield f"  {stage:{_STAGE}}{name}: {text}"
+        for item in step["because"][-1:]:
+            yield f"  {'':{_STAGE}}  by {_because(item)}"
+        for missing in step["missing"]:
+            yield f"  {'':{_STAGE}}  by an element of {missing} that no databag asks for"
 
 
 def _because(item: Json) -> str:

@@ -148,8 +148,8 @@ class Ways:
             if event.chain in ENDS and event.kind == "policy":
                 way.passed.append(ENDS[event.chain])
             return
-        if event.kind == "return" or way.ends is None:
-            return
+        if event.kind == "return" or way.ends is None or (event.kind == "rule" and not event.handle):
+            return  # the end of a chain is told as a decision too
         named = rules.rules.get((event.table, event.handle)) if event.kind == "rule" else None
         unknown = "" if event.kind == "policy" else f"a rule that is gone (handle {event.handle})"
         way.steps.append(
