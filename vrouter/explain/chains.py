@@ -87,6 +87,10 @@ class Policy:
                 if key is not None:
                     yield rule, failed[0].within, key
 
+    def others(self, name: str, key: tuple[str, ...]) -> list[Element]:
+        """The elements of a set that differ from a key in the last place only."""
+        return self._sets.others(name, key)
+
     def told(self, name: str, tag: str, flow: Flow) -> tuple[Hit, tuple[str, ...]] | None:
         """What a rule rests on that a kernel says has matched, by its comment; and the sets in which nothing is wanted
         that would make it match. None for a rule that is not wanted."""

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
-from vrouter.explain.answer import Origins, because, explained
+from vrouter.explain.answer import Origins, as_json, because, explain
 from vrouter.explain.chains import Policy
-from vrouter.explain.fib import Fib
 from vrouter.explain.flow import Ends, Flow
 from vrouter.explain.packet import Packet, Protocol, of_json
+from vrouter.explain.walk import Kernel
 from vrouter.model.resources import Key, Resource
 
 Json = dict[str, Any]
@@ -58,12 +58,12 @@ def _flow(step: Mapping[str, Any]) -> Flow:
 def named(resources: Mapping[Key, Resource], packets: Sequence[Told], origins: Origins) -> Json:
     """`packets`, each with `steps` (`says`, `does`, `because`, `missing`; null for a rule that is not wanted), and
     `explained` as `explain` answers, where it was asked for."""
-    policy = Policy(resources, Fib(()))
+    kernel = Kernel(resources)
     return {
         "packets": [
             {
-                "steps": [_step(policy, step, origins) for step in one.steps],
-                "explained": explained(resources, one.packet, origins) if one.why and one.packet else None,
+                "steps": [_step(kernel.policy, step, origins) for step in one.steps],
+                "explained": as_json(explain(kernel, one.packet), origins) if one.why and one.packet else None,
             }
             for one in packets
         ]

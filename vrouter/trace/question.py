@@ -9,7 +9,6 @@ from vrouter.trace.asked import Asked
 from vrouter.trace.text import why
 
 Json = dict[str, Any]
-_LOST = ("not routed", "taken")
 _KNOWN = ("tcp", "udp", "icmp")
 
 
@@ -27,7 +26,7 @@ def _packet(way: Json) -> Json:
          "out": step["out"], **step["ends"]}
         for step in way["steps"] if step["tag"]
     ]  # fmt: skip
-    return {"packet": asked if known else None, "why": known and way["verdict"] in _LOST, "steps": steps}
+    return {"packet": asked if known else None, "why": known and not way["passes"], "steps": steps}
 
 
 def of_asked(asked: Asked) -> Json:
@@ -53,7 +52,7 @@ def merge(ways: Sequence[Json], answer: Json | None) -> None:
             if about:
                 step |= {"rule": about["says"], "does": _does(step["does"], about["does"])}
                 step |= {"because": about["because"], "missing": about["missing"]}
-        if way["verdict"] in _LOST:
+        if not way["passes"]:
             way["reason"], way["reason_because"] = why(way, found["explained"])
 
 

@@ -107,7 +107,10 @@ def unseen(explanation: Json | None, asked: str) -> str:
 
 
 def why(way: Json, explanation: Json | None) -> tuple[str, list[Any]]:
-    """Why a packet that no rule stopped went no further, and what that rests on."""
+    """Why a packet went no further, where the last step does not say it, and what that rests on."""
+    if way["verdict"] == "dropped":
+        same = explanation and explanation["verdict"] == "dropped" and way["steps"][-1]["ours"]
+        return (str(explanation["hint"]) if explanation and same else ""), []
     if way["verdict"] == "taken":
         return ("the older iptables, a queue of a program, or a full table of connections took it "
                 "(vrouter status, dmesg)"), []  # fmt: skip
