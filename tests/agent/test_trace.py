@@ -161,3 +161,20 @@ def test_it_leaves_nothing_and_the_agent_does_not_mind(shared: Router, ending: C
         assert eventually(lambda: TABLE not in tables(shared))
     assert kit.differences(shared, before) == {}
     assert not any("drift" in line for line in said) and kit.pid(shared) == agent
+
+
+def test_without_an_agent_one_at_a_time_and_without_databags(shared: Router) -> None:
+    """The last of this module: it stops the agent and spoils a databag."""
+    kit.stop(shared)
+    with tracing(shared, "--packets", "1", "icmp", "10.1.1.12") as trace:
+        other = shared.run("vrouter", "trace", "--seconds", "1")
+        assert (other.returncode, other.stdout) == (1, "") and "another vrouter trace runs" in other.stderr
+        assert shared.ping("guest2", "203.0.113.11")
+        assert trace.end() == 0
+    assert "(firewallrules 204, " in trace.text
+    shared.lab.put("router", "/etc/cloudstack/ips.json", b"{")
+    with tracing(shared, "--packets", "1", "icmp", "10.1.1.12") as trace:
+        assert shared.ping("guest2", "203.0.113.11")
+        assert trace.end() == 0
+    assert 'comment "FE-2 permit icmp [' in trace.text and "passes: leaves by eth2 as 192.0.2.10" in trace.text
+    assert "the databags cannot be asked" in trace.text

@@ -17,6 +17,7 @@ _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1  # netlink(7)
 _RCVBUFFORCE = 33  # SO_RCVBUFFORCE (socket(7)): one packet makes a dozen messages
 _TRACE = (10 << 8) | 17  # NFNL_SUBSYS_NFTABLES, NFT_MSG_TRACE
 _BUFFER, _QUEUE = 1 << 16, 16 << 20
+_MOST = 1000  # messages at a time, for others may trace more than can be read
 _HEADER = struct.Struct("=IHHIIBBH")  # nlmsghdr, nfgenmsg
 _ATTRIBUTE = struct.Struct("=HH")
 _TYPE = 0x3FFF  # NLA_TYPE_MASK
@@ -50,19 +51,21 @@ class Tracing:
             except OSError as error:
                 raise HostError(f"cannot listen to traced packets: {error.strerror}; run it as root") from error
             self._nft = Nft()
-            self.rules = self._nft.ruleset(handles=True)
+            if table.splitlines()[0] in self._nft.ruleset():
+                raise HostError("another vrouter trace runs; its table goes when it ends")
             self._nft.add(table)
+            self.rules = self._nft.ruleset(handles=True)
         except HostError:
             self.close()
             raise
 
     def read(self, limit_s: float) -> Iterator[Event | None]:
-        """What comes within so many seconds, as soon as something comes; None where some was lost."""
+        """What waits, or comes first within so many seconds; None where some was lost."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._socket, selectors.EVENT_READ)
             if not selector.select(limit_s):
                 return
-        while True:
+        for _ in range(_MOST):
             try:
                 data = self._socket.recv(_BUFFER)
             except BlockingIOError:

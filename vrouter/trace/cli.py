@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterable
@@ -86,12 +87,10 @@ def _traced(asked: Asked, seconds: float, packets: int, say: Callable[[Json], No
     begin = time.monotonic()
     tracing = Tracing(table(asked, packets, own(os.environ.get("SSH_CONNECTION", ""))))
     run = _Run(tracing, packets, say)
-    interrupted = False
     try:
-        try:
-            run.until(begin + seconds)
-        except KeyboardInterrupt:
-            interrupted = True
+        before = signal.signal(signal.SIGINT, run.interrupt)
+        run.until(begin + seconds)
+        signal.signal(signal.SIGINT, before)
         run.rest()
     finally:
         tracing.close()
@@ -104,7 +103,7 @@ def _traced(asked: Asked, seconds: float, packets: int, say: Callable[[Json], No
         click.echo(json.dumps(found, indent=2))
     elif text := end_text(found):
         click.echo(text)
-    return INTERRUPTED if interrupted else 0 if run.done else NONE_SEEN
+    return INTERRUPTED if run.interrupted else 0 if run.done else NONE_SEEN
 
 
 class _Run:
@@ -116,12 +115,17 @@ class _Run:
 
         self._tracing, self._say = tracing, say
         self._ways, self._rules = Ways(_device, packets), rules(tracing.rules)
+        self._known = set(self._rules.rules)
         self.done: list[Json] = []
-        self.lost, self.note = False, ""
+        self.lost, self.interrupted, self.note = False, False, ""
+
+    def interrupt(self, *_: object) -> None:
+        """For Ctrl-C: what is known by then is still said."""
+        self.interrupted = True
 
     def until(self, end: float) -> None:
         """Read until then, or until there are enough."""
-        while not self._ways.full and (left := end - time.monotonic()) > 0:
+        while not (self.interrupted or self._ways.full) and (left := end - time.monotonic()) > 0:
             self._finish(self._heard(min(left, _BEAT_S)))
 
     def rest(self) -> None:
@@ -136,7 +140,8 @@ class _Run:
             if event is None:
                 self.lost = True
                 continue
-            if event.kind == "rule" and (event.table, event.handle) not in self._rules.rules:
+            if event.handle and (event.table, event.handle) not in self._known:  # made since it began
+                self._known.add((event.table, event.handle))
                 self._rules = rules(self._tracing.listing())
             ended += self._ways.take(event, self._rules, time.monotonic())
         return [*ended, *self._ways.quiet(time.monotonic())]
