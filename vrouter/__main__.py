@@ -1,7 +1,7 @@
 """The command line `vrouter`: text for people, JSON for programs.
 
 Exit status: 0 done or nothing to change, 1 refused or failed, 64 usage; 2 changes (`plan`), something is wrong
-(`status`), or does not pass (`explain`).
+(`status`), does not pass (`explain`), or was not seen (`trace`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from vrouter.past.cli import confirm, diff, history, rollback
 from vrouter.settings import load_settings
 from vrouter.show.cli import completion, show, status
 from vrouter.topology.cli import topology
+from vrouter.trace.cli import trace
 
 FILES = click.argument("files", nargs=-1, required=True, type=click.Path())
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
@@ -37,7 +38,8 @@ def cli() -> None:
     \b
     Exit status: 0 done or nothing to change, 1 refused or failed,
     2 there is something to change (`plan`), something is wrong
-    (`status`) or a packet does not pass (`explain`), 64 wrong usage.
+    (`status`), a packet does not pass (`explain`) or none was seen
+    (`trace`), 64 wrong usage.
     Example: vrouter status
     """
 
@@ -211,7 +213,7 @@ def agent(background: bool) -> int:
 
 
 show.add_command(topology)
-for command in (status, show, history, diff, rollback, confirm, completion, lab):
+for command in (status, show, trace, history, diff, rollback, confirm, completion, lab):
     cli.add_command(command)
 
 

@@ -26,6 +26,7 @@ from vrouter.pipeline import Router
 from vrouter.records import Recent
 from vrouter.show.answer import VERBS as LOOKS
 from vrouter.show.answer import shown, with_details
+from vrouter.trace.answer import named, told
 
 REGISTRY = Registry(bags=BAGS, commands=COMMANDS, handlers=HANDLERS)
 
@@ -72,7 +73,7 @@ def answer(current: Session, verb: str, question: Answer) -> Answer:
 
     question: of `plan` and `apply` `files`, pairs of name and content (bytes as Latin-1, None where it cannot be read);
     of `converge` `dry_run`; of `diff` `first` and `last`; of `rollback` `to` and `dry_run`; of `revert` `states`; of
-    `explain` a packet; of `status` and `show` what `show.answer` takes.
+    `explain` a packet; of `trace` what `trace.answer` takes; of `status` and `show` what `show.answer` takes.
     """
     settings = current.router.settings
     if verb in LOOKS:
@@ -80,6 +81,8 @@ def answer(current: Session, verb: str, question: Answer) -> Answer:
     if verb == "explain":
         origins = _origins(current.router.keeper.history.senders())
         return explained(current.router.wanted(), of_json(question), origins)
+    if verb == "trace":
+        return named(current.router.wanted(), told(question), _origins(current.router.keeper.history.senders()))
     if verb in ("history", "diff", "rollback", "revert"):
         states, now = current.router.keeper.history.states(), current.router.packed
         if verb == "history":

@@ -9,9 +9,10 @@ import socket
 from vrouter.answers import Answer
 from vrouter.errors import VrouterError
 from vrouter.explain.packet import of_json
+from vrouter.trace.answer import told
 
 LOOKS = ("status", "show")
-READS = ("plan", "history", "diff", "explain", *LOOKS)  # they change nothing
+READS = ("plan", "history", "diff", "explain", "trace", *LOOKS)  # they change nothing
 VERBS = ("apply", "converge", "rollback", "revert", *READS)
 NO_REQUEST = "vrouter agent: not a request"
 
@@ -26,6 +27,9 @@ def question(verb: str, text: str) -> Answer:
             return {}
         if verb == "explain":
             return of_json(asked).as_json()
+        if verb == "trace":
+            told(asked)
+            return {"packets": asked["packets"]}
         if verb == "converge":
             return {"dry_run": bool(asked["dry_run"])}
         if verb == "diff":

@@ -82,11 +82,11 @@ def _ends(ends: Ends, protocol: str) -> Json:
 
 
 def _step(step: Step, origins: Origins) -> Json:
-    because = [_because(resource, origins) for resource in step.because]
-    return {"stage": step.stage, "does": step.does, "chain": step.chain, "rule": step.rule, "because": because}
+    found = [because(resource, origins) for resource in step.because]
+    return {"stage": step.stage, "does": step.does, "chain": step.chain, "rule": step.rule, "because": found}
 
 
-def _because(resource: Resource, origins: Origins) -> Json:
+def because(resource: Resource, origins: Origins) -> Json:
     """What a decision rests on: kind, name and content of the resource, its databag entry, and its command."""
     kind, *name = resource.key
     sent = origins.get(resource.origin)

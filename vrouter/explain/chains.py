@@ -87,6 +87,33 @@ class Policy:
                 if key is not None:
                     yield rule, failed[0].within, key
 
+    def others(self, name: str, key: tuple[str, ...]) -> list[Element]:
+        """The elements of a set that differ from a key in the last place only."""
+        return self._sets.others(name, key)
+
+    def told(self, name: str, tag: str, flow: Flow) -> tuple[Hit, tuple[str, ...]] | None:
+        """What a rule rests on that a kernel says has matched, by its comment; and the sets in which nothing is wanted
+        that would make it match. None for a rule that is not wanted."""
+        chain = self._chains.get(name)
+        rule = next((rule for rule, held in zip(chain.rules, chain.tags[1:], strict=True) if held == tag), None) \
+            if chain else None  # fmt: skip
+        if rule is None:
+            return None
+        elements, missing = list[Element](), list[str]()
+        for match in rule.matches:
+            if match.within and not match.negated:
+                found = self._found(match, flow)
+                elements += found or ()
+                missing += [match.within] if found is None else []
+        verdict = rule.verdict
+        if verdict.value == "ct mark":
+            return Hit(name, rule, "mark of the connection", tuple(elements)), tuple(missing)
+        hit = self._do(name, rule, tuple(elements), flow)
+        if hit is None:
+            missing += [verdict.map] if verdict.map else []
+            hit = Hit(name, rule, verdict.do, tuple(elements))
+        return hit, tuple(missing)
+
     def _match(self, rule: Rule, flow: Flow) -> tuple[Element, ...] | None:
         elements: list[Element] = []
         for match in rule.matches:

@@ -5,8 +5,12 @@ It explains the verdict and takes no part in it: a rule that is not known here i
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, summarize_address_range
+
 from vrouter.explain.packet import Packet
 from vrouter.explain.walk import NO_RULE, Kernel, Walk
+
+_MOST = 3  # rules that are named
 
 _WORDS = {
     "FI-1 else nothing": "no ingress rule for {destination} {asked} from {source}",
@@ -39,10 +43,29 @@ def hint(kernel: Kernel, packet: Packet, walk: Walk) -> str:
     ends = walk.flow.ends
     asked = f"type {packet.icmp_type} code {packet.icmp_code}" if packet.protocol == "icmp" else packet.destination_port
     port = "" if packet.protocol == "icmp" else f":{ends.destination_port}"
-    return words.format(
+    said = words.format(
         source=packet.source, destination=packet.destination, asked=f"{packet.protocol} {asked}",
         to=f"{packet.protocol} {ends.destination}{port}", device=packet.device, out=walk.flow.oif,
     )  # fmt: skip
+    return said + (_elsewhere(kernel, walk, last.chain) if last.rule.startswith("FI-1") else "")
+
+
+def _elsewhere(kernel: Kernel, walk: Walk, chain: str) -> str:
+    """The rules that let the same in from other sources: one of them may be wrong."""
+    keys = [(name, key) for _, name, key in kernel.policy.missed(chain, walk.flow)]
+    found = [element for name, key in keys for element in kernel.policy.others(name, key)]
+    if not found:
+        return ""
+    texts = [f"{_network(element.atoms[-1])} ({element.origin})" for element in found[:_MOST]]
+    more = f" and {len(found) - _MOST} others" if len(found) > _MOST else ""
+    return f"; it is let in only from {', '.join(texts)}{more}"
+
+
+def _network(atom: str) -> str:
+    """A range as networks, where it is one."""
+    low, _, high = atom.partition("-")
+    nets = list(summarize_address_range(IPv4Address(low), IPv4Address(high or low)))
+    return str(nets[0]) if len(nets) == 1 else atom
 
 
 def _missing(kernel: Kernel, walk: Walk, chain: str) -> str:

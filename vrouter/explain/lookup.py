@@ -53,6 +53,19 @@ class Sets:
             self._boxes[name] = Boxes(self._members.get(name, ()))
         return self._boxes[name].find(values)
 
+    def others(self, name: str, values: Sequence[str]) -> list[Element]:
+        """The elements of an interval set that hold all values but the last, in the order of their keys."""
+        found = [
+            element
+            for element in self._members.get(name, ())
+            if all(
+                atom == value or ("-" in atom and holds(atom, value))
+                for atom, value in zip(element.atoms[:-1], values[:-1], strict=True)
+            )
+            and not holds(element.atoms[-1], values[-1])
+        ]
+        return sorted(found, key=lambda element: element.key)
+
     def _is_interval(self, name: str) -> bool:
         named = self._resources.get(("set", name)) or self._resources.get(("map", name))
         return isinstance(named, NamedSet) and named.interval

@@ -20,7 +20,7 @@ from vrouter.plan import Holding, Plan
 
 # Bits of nft_ctx_output_set_flags (libnftables(3)).
 _NETFILTER, _GETGEN = 12, (10 << 8) | 16  # NETLINK_NETFILTER; NFNL_SUBSYS_NFTABLES, NFT_MSG_GETGEN
-_JSON, _NUMERIC, _TERSE = 1 << 4, (1 << 7) | (1 << 8) | (1 << 9), 1 << 11
+_HANDLE, _JSON, _NUMERIC, _TERSE = 1 << 3, 1 << 4, (1 << 7) | (1 << 8) | (1 << 9), 1 << 11
 
 
 class Nft:
@@ -71,9 +71,13 @@ class Nft:
             ) from error
         return {resource.key: resource for resource in nft_json.resources(listing["nftables"])}
 
-    def ruleset(self) -> str:
+    def ruleset(self, handles: bool = False) -> str:
         """Every table, ours or not, as text and without the elements of sets. Raises HostError."""
-        return self._run("list ruleset", _TERSE).decode(errors="replace")
+        return self._run("list ruleset", _TERSE | (_HANDLE if handles else 0)).decode(errors="replace")
+
+    def add(self, table: str) -> None:
+        """Add a table that is not the packet policy, told as text. Raises HostError."""
+        self._run(table, 0)
 
     def check(self, plan: Plan, want: Holding) -> None:
         """Try the transaction without making it real. Raises HostError with the kernel's or the parser's words."""
