@@ -21,6 +21,13 @@ TABLE = "table ip vrouter_trace"
 COMMAND = r"c\d+\.json\.[0-9a-f-]+ of 20[0-9T:-]+Z\)"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def guests(shared: Router) -> None:
+    """They have their addresses before anything is traced."""
+    for guest in ("guest1", "guest2", "guest3"):
+        assert shared.lease(guest)
+
+
 class Trace:
     """A trace that runs."""
 
@@ -119,6 +126,7 @@ def test_a_foreign_table_that_drops_is_named_with_its_rule(shared: Router, famil
 
 def test_a_packet_that_no_way_leads_on(shared: Router) -> None:
     """The kernel drops it between the hooks; what `explain` reckons says why."""
+    assert shared.ping("guest2", "10.1.1.1"), "it knows the router's MAC"
     shared.sh("guest2", "ip", "addr", "add", "10.9.9.9/32", "dev", "lo")
     with tracing(shared, "--packets", "1", "icmp", "10.9.9.9") as trace:
         assert not shared.ping("guest2", "10.1.1.1", "-I", "10.9.9.9")

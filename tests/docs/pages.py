@@ -44,7 +44,7 @@ def examples(page: Path) -> list[Example]:
     """Every command of a page, in its order."""
     found = []
     for first, lines in _blocks(page.read_text(), "console"):
-        inside = not any(line.startswith(f"$ {_LAB}") for line in lines)
+        inside = not any(_LAB in line for line in lines)
         starts = [place for place, line in enumerate(lines) if line.startswith("$ ")]
         assert starts and starts[0] == 0, f"{page}:{first}: a block console begins with a command"
         for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):

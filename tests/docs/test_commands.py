@@ -82,7 +82,7 @@ def test_examples_of_the_routers_commands(stage: Stage) -> None:
             if described.path[-1] == "confirm":
                 stage.run("vrouter apply --confirm 60 open.json", inside=True)
             status, output = stage.run(example, inside=True)
-            good = (0, 2) if described.path[-1] in ("plan", "explain", "status") else (0,)
+            good = (0, 2) if described.path[-1] in ("plan", "explain", "status", "trace") else (0,)
             assert status in good, f"{example}: {status}\n{output}"
             assert output.strip() or ">" in example or "--svg" in example, example
 

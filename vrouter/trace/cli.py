@@ -53,8 +53,7 @@ def trace(
     64 wrong usage, 130 ended by Ctrl-C.
 
     \b
-    Example: vrouter trace --in eth2 tcp any 192.0.2.10:2222
-             vrouter trace --seconds 60 icmp 10.1.1.0/24
+    Example: vrouter trace --seconds 3 icmp 10.1.1.0/24
     JSON: asked, seconds, lost, note, hint and packets, each with packet,
     verdict, passes, hook, out, ends, reason and steps. docs/trace.md
     describes each.
@@ -69,7 +68,9 @@ def trace(
         raise VrouterError(f"there is no interface {device} here") from error
     say = (lambda way: None) if as_json else _say
     if not as_json:
-        click.echo(f"tracing {asked}: at most {packets} packets, {seconds:g} s; Ctrl-C ends it", err=True)
+        click.echo(
+            f"tracing {asked}: at most {packets} packet{'s'[: packets - 1]}, {seconds:g} s; Ctrl-C ends it", err=True
+        )
     return _traced(asked, seconds, packets, say, as_json)
 
 
