@@ -5,7 +5,7 @@ An answer is JSON; `answers` makes a text of it for people.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -44,6 +44,9 @@ class Session:
     recent: Recent | None = None
 
 
+Verb = Callable[[Session, Answer], Answer]
+
+
 @contextmanager
 def session(settings: Settings, waiting: bool = True, asked: str = "") -> Iterator[Session]:
     """Open one. waiting: finish first what waits; not for a command that must change nothing. asked: the file that the
@@ -69,45 +72,22 @@ def session(settings: Settings, waiting: bool = True, asked: str = "") -> Iterat
 
 
 def answer(current: Session, verb: str, question: Answer) -> Answer:
-    """What a verb of VERBS comes to. Raises VrouterError.
+    """What a verb of VERBS comes to, each as the function that it names takes its question. Raises VrouterError."""
+    return VERBS[verb](current, question)
 
-    question: of `plan` and `apply` `files`, pairs of name and content (bytes as Latin-1, None where it cannot be read);
-    of `converge` `dry_run`; of `diff` `first` and `last`; of `rollback` `to` and `dry_run`; of `revert` `states`; of
-    `explain` a packet; of `trace` what `trace.answer` takes; of `status` and `show` what `show.answer` takes.
-    """
-    settings = current.router.settings
-    if verb in LOOKS:
-        return shown(current.router, settings, verb, question, current.recent)
-    if verb == "explain":
-        origins = _origins(current.router.keeper.history.senders())
-        return explained(current.router.wanted(), of_json(question), origins)
-    if verb == "trace":
-        return named(current.router.wanted(), told(question), _origins(current.router.keeper.history.senders()))
-    if verb in ("history", "diff", "rollback", "revert"):
-        states, now = current.router.keeper.history.states(), current.router.packed
-        if verb == "history":
-            return past.listed(states)
-        if verb == "diff":
-            return past.difference(states, question["first"], question["last"])
-        if verb == "rollback":
-            name, content = f"rollback-to-{question['to']}.json", past.rollback(states, question["to"], now)
-        else:
-            name, content = "revert.json", past.revert(states, question["states"], now)
-        verb = "plan" if question.get("dry_run") else "apply"
-        question = {"files": [(name, content.decode("latin-1"))]}
-    if verb == "converge":
-        return {
-            "changes": current.router.converge(bool(question["dry_run"])).changes_tree(),
-            "files": [],
-            "pending": [],
-        }
-    files = [(str(name), None if text is None else str(text).encode("latin-1")) for name, text in question["files"]]
-    readable = [(name, content) for name, content in files if content is not None]
-    unreadable = [Outcome(name, faults=(Fault("", "", "cannot read it"),)) for name, text in files if text is None]
-    if verb == "plan":
-        planned, waiting = current.router.plan(readable)
-        outcomes = [*planned, *unreadable]
-        return with_details(_outcomes(outcomes, waiting), outcomes, settings, current.recent is not None)
+
+def _plan(current: Session, question: Answer) -> Answer:
+    """question: `files`, pairs of name and content (bytes as Latin-1, None where it cannot be read)."""
+    readable, unreadable = _files(question)
+    planned, waiting = current.router.plan(readable)
+    outcomes = [*planned, *unreadable]
+    found = _outcomes(outcomes, waiting)
+    return with_details(found, outcomes, current.router.settings, current.recent is not None)
+
+
+def _apply(current: Session, question: Answer) -> Answer:
+    """question: as of `_plan`."""
+    readable, unreadable = _files(question)
     done: list[Outcome] = []
     for name, content in readable:
         try:
@@ -118,6 +98,54 @@ def answer(current: Session, verb: str, question: Answer) -> Answer:
         for outcome in done:
             current.recent.add(outcome)
     return _outcomes([*done, *unreadable], current.router.pending())
+
+
+def _files(question: Answer) -> tuple[list[tuple[str, bytes]], list[Outcome]]:
+    files = [(str(name), None if text is None else str(text).encode("latin-1")) for name, text in question["files"]]
+    readable = [(name, content) for name, content in files if content is not None]
+    return readable, [Outcome(name, faults=(Fault("", "", "cannot read it"),)) for name, text in files if text is None]
+
+
+def _converge(current: Session, question: Answer) -> Answer:
+    """question: `dry_run`."""
+    plan = current.router.converge(bool(question["dry_run"]))
+    return {"changes": plan.changes_tree(), "files": [], "pending": []}
+
+
+def _history(current: Session, _: Answer) -> Answer:
+    return past.listed(current.router.keeper.history.states())
+
+
+def _diff(current: Session, question: Answer) -> Answer:
+    """question: `first` and `last`, numbers of states; `last` None for now."""
+    return past.difference(current.router.keeper.history.states(), question["first"], question["last"])
+
+
+def _rollback(current: Session, question: Answer) -> Answer:
+    """question: `to`, the number of a state, and `dry_run`."""
+    content = past.rollback(current.router.keeper.history.states(), question["to"], current.router.packed)
+    files = {"files": [(f"rollback-to-{question['to']}.json", content.decode("latin-1"))]}
+    return (_plan if question["dry_run"] else _apply)(current, files)
+
+
+def _revert(current: Session, question: Answer) -> Answer:
+    """question: `states`, numbers of those whose commands are undone."""
+    content = past.revert(current.router.keeper.history.states(), question["states"], current.router.packed)
+    return _apply(current, {"files": [("revert.json", content.decode("latin-1"))]})
+
+
+def _explain(current: Session, question: Answer) -> Answer:
+    """question: a packet."""
+    return explained(current.router.wanted(), of_json(question), _origins(current.router.keeper.history.senders()))
+
+
+def _trace(current: Session, question: Answer) -> Answer:
+    """question: as `trace.answer` takes it."""
+    return named(current.router.wanted(), told(question), _origins(current.router.keeper.history.senders()))
+
+
+def _look(verb: str) -> Verb:
+    return lambda current, question: shown(current.router, current.router.settings, verb, question, current.recent)
 
 
 def _origins(senders: Mapping[Place, Sent]) -> Origins:
@@ -149,3 +177,14 @@ def outcome_json(outcome: Outcome) -> Answer:
         "elapsed_ms": round(outcome.elapsed_s * 1000, 2),
         "stages_ms": {stage: round(took, 3) for stage, took in outcome.stages_ms.items()},
     }
+
+
+READS: Mapping[str, Verb] = {
+    "plan": _plan, "history": _history, "diff": _diff, "explain": _explain, "trace": _trace,
+    **{verb: _look(verb) for verb in LOOKS},
+}  # fmt: skip
+"""What changes nothing."""
+
+VERBS: Mapping[str, Verb] = {
+    **READS, "apply": _apply, "converge": _converge, "rollback": _rollback, "revert": _revert,
+}  # fmt: skip

@@ -9,7 +9,7 @@ import time
 from vrouter.agent.client import ask
 from vrouter.answers import Answer, file_text
 from vrouter.closed import close
-from vrouter.command import REGISTRY, Session, answer, outcome_json, session
+from vrouter.command import READS, REGISTRY, Session, answer, outcome_json, session
 from vrouter.errors import VrouterError
 from vrouter.host.host import Host
 from vrouter.intake import Intake
@@ -44,7 +44,7 @@ def update_config(name: str, keep: bool) -> tuple[int, str]:
 
 
 def request(verb: str, question: Answer) -> Answer:
-    """The answer to `plan`, `apply`, `converge` or `explain`. Raises VrouterError."""
+    """The answer to a verb of `command.answer`. Raises VrouterError."""
     settings = load_settings(os.environ)
     said = _agent(settings, verb, json.dumps(question))
     if said is not None:
@@ -53,7 +53,7 @@ def request(verb: str, question: Answer) -> Answer:
             raise VrouterError(text)
         found: Answer = json.loads(text)
         return found
-    changes_nothing = verb in ("plan", "explain") or bool(question.get("dry_run"))
+    changes_nothing = verb in READS or bool(question.get("dry_run"))
     with session(settings, waiting=not changes_nothing) as current:
         return answer(current, verb, question)
 

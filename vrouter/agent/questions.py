@@ -9,11 +9,9 @@ import socket
 from vrouter.answers import Answer
 from vrouter.errors import VrouterError
 from vrouter.explain.packet import of_json
+from vrouter.show.answer import VERBS as LOOKS
 from vrouter.trace.answer import told
 
-LOOKS = ("status", "show")
-READS = ("plan", "history", "diff", "explain", "trace", *LOOKS)  # they change nothing
-VERBS = ("apply", "converge", "rollback", "revert", *READS)
 NO_REQUEST = "vrouter agent: not a request"
 
 

@@ -18,11 +18,11 @@ from types import FrameType
 
 from vrouter.agent.client import SOCKET
 from vrouter.agent.drift import KINDS, Drift, log
-from vrouter.agent.questions import NO_REQUEST, READS, VERBS, question, reply
+from vrouter.agent.questions import NO_REQUEST, question, reply
 from vrouter.agent.queue import Queue
 from vrouter.agent.sdnotify import Service
 from vrouter.closed import close
-from vrouter.command import REGISTRY, Session, answer
+from vrouter.command import READS, REGISTRY, VERBS, Session, answer
 from vrouter.errors import BagError, HostError, VrouterError, unexpected
 from vrouter.host.host import Host
 from vrouter.host.notify import Notifications
