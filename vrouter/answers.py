@@ -32,7 +32,8 @@ def file_text(file: Mapping[str, Any]) -> str:
     """What became of one file: refused with its faults, or how much it changes."""
     if file["refused"]:
         return "\n".join([f"{plain(file['file'])} refused:", *(f"  {Fault(**fault)}" for fault in file["faults"])])
-    return f"{plain(file['file'])}: " + (f"{file['changes']} changes" if file["changes"] else "nothing to change")
+    count = f"{file['changes']} change{'' if file['changes'] == 1 else 's'}"
+    return f"{plain(file['file'])}: {count if file['changes'] else 'nothing to change'}"
 
 
 def changes_text(changes: Sequence[Mapping[str, str]]) -> Iterator[str]:

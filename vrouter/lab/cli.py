@@ -124,7 +124,11 @@ def reset(name: str, snap: str | None, as_json: bool) -> None:
         row = {"name": name, "snapshot": snap or snapshots.UP, "changes": changes, "took_s": round(took_s, 3)}
         click.echo(json.dumps(row))
         return
-    done = "the router was started anew" if changes is None else f"the router made {changes} changes"
+    done = (
+        "the router was started anew"
+        if changes is None
+        else f"the router made {changes} change{'' if changes == 1 else 's'}"
+    )
     click.echo(f"lab {name} is back at {snap or snapshots.UP} after {took_s:.1f} s; {done}")
 
 

@@ -15,6 +15,7 @@ from vrouter.host.guests import Guests
 from vrouter.host.units import Units
 from vrouter.model.settings import Settings
 from vrouter.outcome import Outcome
+from vrouter.past.confirm import Unconfirmed
 from vrouter.pipeline import Router
 from vrouter.plan import Plan
 from vrouter.records import Recent, last_commands, waiting
@@ -100,6 +101,7 @@ def _facts(router: Router, settings: Settings, view: View, recent: Recent | None
         agent=processes.process(agent) if agent else None,
         answering=recent is not None,
         busy=busy,
+        unconfirmed=Unconfirmed(settings).waits(),
         commands=last_commands(settings, recent.last() if recent else (), _COMMANDS),
         waiting=waiting(settings),
         connections=(tracked.total(), tracked.limit()),

@@ -29,8 +29,9 @@ class Facts:
     """What was read of the machine at one moment. now: seconds since the epoch. daemons: None for one that is gone.
 
     agent: the process that listens; answering: whether it, and not the asking process, tells this. told: whether the
-    router was ever told anything. busy: another process has held the lock all the while. connections: how many are
-    tracked, and at most. free_bytes: by directory, None for one that is not there.
+    router was ever told anything. unconfirmed: a change goes back by itself, see `apply --confirm`. busy: another
+    process has held the lock all the while. connections: how many are tracked, and at most. free_bytes: by directory,
+    None for one that is not there.
     """
 
     now: float
@@ -44,6 +45,7 @@ class Facts:
     agent: Process | None = None
     answering: bool = False
     busy: bool = False
+    unconfirmed: bool = False
     commands: tuple[Done, ...] = ()
     waiting: tuple[Waiting, ...] = ()
     connections: tuple[int | None, int | None] = (None, None)
@@ -73,7 +75,7 @@ def status(view: View, facts: Facts) -> dict[str, Any]:
         "foreign": others,
     }
     problems = [*_problems(found, facts, view)]
-    return {"well": not problems, "problems": problems, "notes": list(_notes(found, view)), **found}
+    return {"well": not problems, "problems": problems, "notes": list(_notes(found, facts, view)), **found}
 
 
 def _router(view: View) -> Row:
@@ -189,8 +191,10 @@ def _of_agent(agent: Row, facts: Facts) -> Iterator[Row]:
         yield _problem("lock", "another process has held vrouter's lock all the while", "ps -ef | grep vrouter")
 
 
-def _notes(found: Mapping[str, Any], view: View) -> Iterator[str]:
+def _notes(found: Mapping[str, Any], facts: Facts, view: View) -> Iterator[str]:
     """What is no fault of the router, but may be the answer."""
+    if facts.unconfirmed:
+        yield "a change waits for its confirmation and goes back without it (vrouter confirm)"
     shut = unopened(view)
     if shut:
         yield f"{_count(shut, 'forward')} that no ingress rule opens, the first: {shut[0]} (vrouter show forwards)"
