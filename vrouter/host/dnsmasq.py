@@ -85,17 +85,17 @@ class Dnsmasq:
 
     def _wake(self, unit: Unit) -> None:
         """A daemon that hangs is as good as a dead one: it is started anew, once."""
-        server = unit.serves[0].ip
-
-        def alive() -> bool:
-            return self._units.pid(unit.name) is not None
-
-        if not self._units.is_stopped(unit.name) and (not unit.dns or dhcp.awake(server, _HANGS_S, alive)):
+        if not self._units.is_stopped(unit.name) and self._has_read(unit, _HANGS_S):
             return
         self._units.kill(unit.name)
         self._start(unit)
-        if unit.dns and not dhcp.awake(server, _STARTS_S, alive):
-            raise HostError(f"{unit.name} does not answer DNS on {server}")
+        if not self._has_read(unit, _STARTS_S):
+            raise HostError(f"{unit.name} does not answer on {unit.serves[0].ip}")
+
+    def _has_read(self, unit: Unit, limit_s: float) -> bool:
+        if not unit.dns:
+            return self._units.comes_to_rest(unit.name, limit_s)
+        return dhcp.awake(unit.serves[0].ip, limit_s, lambda: self._units.pid(unit.name) is not None)
 
     def _forget(self, plan: Plan) -> None:
         for resource in plan.remove:

@@ -17,6 +17,7 @@ from vrouter.model.settings import Settings
 _UNITS = Path("/sys/fs/cgroup/system.slice")  # systemd.slice(5); asking systemctl would cost a process a command
 _STOP_S = 5.0
 _POLL_S = 0.005
+_SEEN_ASLEEP, _REST_S = 3, 0.002
 
 
 class Units:
@@ -114,6 +115,19 @@ class Units:
             if time.monotonic() > end:
                 raise HostError(f"{name} (process {pid}) does not end, not even by SIGKILL")
             time.sleep(_POLL_S)
+
+    def comes_to_rest(self, name: str, limit_s: float) -> bool:
+        """Whether the daemon sleeps within the time. News wakes it before whoever made the news goes on, so one that
+        sleeps in its loop has read all files that were written before."""
+        end = time.monotonic() + limit_s
+        seen = 0
+        while seen < _SEEN_ASLEEP and time.monotonic() < end:
+            pid = self.pid(name)
+            if pid is None:
+                return False
+            seen = seen + 1 if _state(pid) == "S" else 0
+            time.sleep(_REST_S)
+        return seen == _SEEN_ASLEEP
 
     def is_stopped(self, name: str) -> bool:
         """Whether somebody has stopped the process (SIGSTOP), or traces it."""
