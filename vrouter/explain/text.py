@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from vrouter.answers import plain
+
 Json = Mapping[str, Any]
 
 _STAGE, _RULE = 13, 46  # columns
@@ -34,14 +36,15 @@ def _steps(walk: Json) -> Iterator[str]:
     for step in walk["steps"]:
         does = _VERDICTS.get(step["does"], step["does"])
         what = f"{step['rule']}: {does}" if step["rule"] else does
-        because = _because(step["because"][-1]) if step["because"] else ""
-        yield f"  {step['stage']:{_STAGE}}{what:{_RULE}}{f'  {because}' if because else ''}".rstrip()
+        why = because(step["because"][-1]) if step["because"] else ""
+        yield f"  {step['stage']:{_STAGE}}{what:{_RULE}}{f'  {why}' if why else ''}".rstrip()
 
 
-def _because(item: Json) -> str:
+def because(item: Json) -> str:
+    """What a decision rests on: element or resource, its databag entry, and the command that sent it."""
     value = f": {item['value']}" if item["value"] else ""
     command = item["command"]
-    told = f", {command['file']} of {command['time']}" if command else ""
+    told = f", {plain(command['file'])} of {command['time']}" if command else ""
     origin = f" ({item['origin']}{told})" if item["origin"] else ""
     return f"{item['name']}{value}{origin}" if item["kind"] == "element" else f"{item['kind']} {item['name']}{origin}"
 

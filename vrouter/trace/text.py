@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vrouter.answers import plain
+from vrouter.explain.text import because
 
 Json = Mapping[str, Any]
 
@@ -22,7 +23,7 @@ def way_text(way: Json) -> str:
     lines = [f"{ends(way['packet'])}, {_came(way['packet'])}", *_steps(way), f"  {result(way)}"]
     if way["reason"]:
         lines.append(f"  why: {way['reason']}")
-        lines += [f"    by {_because(item)}" for item in way["reason_because"][-1:]]
+        lines += [f"    by {because(item)}" for item in way["reason_because"][-1:]]
     return "\n".join(lines)
 
 
@@ -55,17 +56,9 @@ def _steps(way: Json) -> Iterator[str]:
         hook = step["hook"]
         yield f"  {stage:{_STAGE}}{name}: {text}"
         for item in step["because"][-1:]:
-            yield f"  {'':{_STAGE}}  by {_because(item)}"
+            yield f"  {'':{_STAGE}}  by {because(item)}"
         for missing in step["missing"]:
             yield f"  {'':{_STAGE}}  by an element of {missing} that no databag asks for"
-
-
-def _because(item: Json) -> str:
-    value = f": {item['value']}" if item["value"] else ""
-    command = item["command"]
-    sent = f", {plain(command['file'])} of {command['time']}" if command else ""
-    origin = f" ({item['origin']}{sent})" if item["origin"] else ""
-    return f"{item['name']}{value}{origin}" if item["kind"] == "element" else f"{item['kind']} {item['name']}{origin}"
 
 
 def result(way: Json) -> str:
