@@ -3,13 +3,14 @@ VENV := .venv
 APT := busybox bind9-dnsutils conntrack curl dnsmasq-base dnsmasq-utils iproute2 iputils-ping libnftables1 \
        netcat-openbsd nftables openssl procps strace tcpdump
 STAMP := $(VENV)/.vrouter-ready
+CORE := tests --ignore=tests/system --ignore=tests/lab --ignore=tests/agent --ignore=tests/bench --ignore=tests/docs
 
 # pytest with a place of its own for temporary files, which goes with it.
 define pytest
 @place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && PYTEST_DEBUG_TEMPROOT=$$place $(VENV)/bin/pytest -q -n 3 $(1)
 endef
 
-.PHONY: setup demo test check unit system oracle docs bench bench-quick clean
+.PHONY: setup demo test check unit laws system oracle docs bench bench-quick clean
 
 setup: $(STAMP)
 
@@ -39,15 +40,19 @@ check: setup
 
 unit: setup
 	@echo "== the pure core: unit tests, golden cases, laws"
-	$(call pytest,tests --ignore=tests/system --ignore=tests/lab --ignore=tests/agent --ignore=tests/bench --ignore=tests/docs)
+	$(call pytest,$(CORE))
 
 system: setup
 	@echo "== the lab: real kernel, daemons and packets; the agent: crashes, storms, drift; the examples of the docs"
 	$(call pytest,tests/lab tests/system tests/agent tests/docs)
 
+laws: setup
+	@echo "== the laws of the pure core, on new examples, thirty times as many"
+	VROUTER_SEARCH=30 $(VENV)/bin/pytest -q -n auto --timeout 3600 -m hypothesis $(CORE)
+
 oracle: setup
-	@echo "== the kernel against vrouter explain, 20 000 packets"
-	VROUTER_ORACLE_PACKETS=20000 $(VENV)/bin/pytest -q -s tests/system/test_oracle.py
+	@echo "== the kernel against vrouter explain, 20 000 new packets"
+	VROUTER_SEARCH=1 VROUTER_ORACLE_PACKETS=20000 $(VENV)/bin/pytest -q -s tests/system/test_oracle.py
 
 docs: setup
 	@echo "== what docs/ takes from the code: references, values of the architecture page"

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import generators
+from tests.chance import examples
 from tests.core import Core, documents, machine
 from tests.system.kit import EXAMPLES
 from vrouter.errors import Refused
@@ -188,7 +189,7 @@ def shown_once(found: Facts) -> None:
     assert sum(1 for _ in groups(root, "row")) == rows
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(any_facts)
 def test_whatever_the_values_are_the_picture_is_whole(found: Facts) -> None:
     drawn_well(layout(found))
@@ -196,7 +197,7 @@ def test_whatever_the_values_are_the_picture_is_whole(found: Facts) -> None:
     assert mermaid(found).startswith("flowchart TB\n")
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(generators.histories)
 def test_every_history_can_be_drawn(files: list[Any]) -> None:
     core = Core(machine({}))
@@ -225,6 +226,7 @@ def test_every_guest_and_forward_is_named_once(count: int) -> None:
     assert len(svg(layout(found))) < 1_000_000
 
 
+@examples()
 @given(names())
 def test_mermaid_reads_no_value(name: str) -> None:
     found = Facts(name, "", (), (Guest(name, name, name),), (), (), ())
@@ -232,6 +234,7 @@ def test_mermaid_reads_no_value(name: str) -> None:
     assert all(c.isascii() and (c.isalnum() or c in " .:/,-_?#;") for c in label)
 
 
+@examples()
 @given(names(), st.sampled_from(sorted(SIZES)), st.floats(20, 400))
 def test_a_text_is_cut_to_its_room(text: str, kind: str, room: float) -> None:
     kept = cut(text, kind, room)

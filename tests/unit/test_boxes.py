@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import combinations, product
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.chance import examples
 from vrouter.handlers.firewall import _icmp
 from vrouter.model.boxes import Box, addresses_text, disjoint, numbers_text, of_network, union
 from vrouter.model.values import network
@@ -32,7 +33,7 @@ def assert_disjoint(found: Boxes) -> None:
         assert any(high < low2 or high2 < low for (low, high), (low2, high2) in zip(one, other, strict=True))
 
 
-@settings(deadline=None)
+@examples()
 @given(boxes)
 def test_a_union_covers_the_same_points_once(asked: Boxes) -> None:
     found = union(asked)
@@ -40,7 +41,7 @@ def test_a_union_covers_the_same_points_once(asked: Boxes) -> None:
     assert covered(found) == covered(asked)
 
 
-@settings(deadline=None)
+@examples()
 @given(boxes)
 def test_each_point_belongs_to_what_comes_first(asked: Boxes) -> None:
     found = disjoint(asked)
@@ -51,7 +52,7 @@ def test_each_point_belongs_to_what_comes_first(asked: Boxes) -> None:
             assert value == next(value for box, value in asked if point in points(box))
 
 
-@settings(deadline=None)
+@examples()
 @given(boxes, st.randoms(use_true_random=False))
 def test_a_union_does_not_depend_on_the_order(asked: Boxes, random: Random) -> None:
     shuffled = list(asked)
@@ -59,12 +60,14 @@ def test_a_union_does_not_depend_on_the_order(asked: Boxes, random: Random) -> N
     assert {box for box, _ in union(shuffled)} == {box for box, _ in union(asked)}
 
 
+@examples()
 @given(boxes)
 def test_what_is_disjoint_stays_as_it_is(asked: Boxes) -> None:
     found = union(asked)
     assert sorted(union(found)) == sorted(found)
 
 
+@examples()
 @given(st.integers(0, 65535), st.integers(0, 65535))
 def test_icmp_types_and_codes_of_a_span(one: int, other: int) -> None:
     low, high = min(one, other), max(one, other)

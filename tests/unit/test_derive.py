@@ -8,11 +8,12 @@ from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from tests import generators
+from tests.chance import examples
 from tests.core import Core, documents, machine
 from tests.system.kit import EXAMPLES
 from vrouter.errors import Refused
@@ -106,7 +107,7 @@ def holds(claimed: Claims, derived: Derived) -> None:
     assert [node.nics[0].mac for node in guests] == [c.mac for c in claimed.guests if c.mac not in macs]
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(directories)
 def test_whatever_the_files_hold_a_lab_can_be_made_of_it(files: list[Json]) -> None:
     claimed = told(files)
@@ -127,14 +128,14 @@ _json = st.recursive(
 _bag_names = st.sampled_from(["cmdline", "ips", "guestnetwork", "dhcpentry", "dhcpconfig", "firewallrules", "foreign"])
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(st.dictionaries(_bag_names, st.dictionaries(_members, _json, max_size=4)))
 def test_whatever_the_databags_hold_a_lab_can_be_made_of_them(bags: dict[str, Json]) -> None:
     claimed = claims.of_bags(bags)
     holds(claimed, derive(claimed, "x"))
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(generators.histories)
 def test_databags_imply_what_the_commands_implied(files: list[Json]) -> None:
     """Of commands that are taken one after the other: the same guests; devices and addresses of what is still there."""

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import core
+from tests.chance import examples
 from tests.generators import DEVICES
 from tests.system.rules import cmdline, egress, firewall, forward, forwards, ingress, public
 from vrouter.explain.answer import explain
@@ -54,7 +55,7 @@ def scanned(elements: Iterable[Resource], key: tuple[str, ...]) -> Element | Non
     return held[0] if held else None
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(sets())
 def test_an_index_finds_what_a_scan_finds(drawn: tuple[Mapping[Key, Resource], list[tuple[str, ...]]]) -> None:
     resources, keys = drawn

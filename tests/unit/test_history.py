@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.chance import examples
 from tests.core import Core, Document, machine
 from tests.generators import DEVICES, commands
 from vrouter.errors import HistoryError, Refused
@@ -61,7 +62,7 @@ def order_free(bags: object) -> object:
     return sorted((order_free(value) for value in bags), key=repr) if isinstance(bags, list) else bags
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(documents=histories, data=st.data())
 def test_every_state_comes_back(documents: list[Document], data: st.DataObject) -> None:
     core = Recorded()
@@ -75,7 +76,7 @@ def test_every_state_comes_back(documents: list[Document], data: st.DataObject) 
         assert core.resources == resources
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(documents=histories, data=st.data())
 def test_differences_add_up(documents: list[Document], data: st.DataObject) -> None:
     core = Recorded()

@@ -7,9 +7,10 @@ import copy
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.chance import examples
 from tests.core import Core, Document, machine
 from tests.generators import COMMANDS, DEVICES, commands, histories
 from vrouter.errors import Refused
@@ -21,7 +22,7 @@ from vrouter.wanted import Asked, Wanted
 
 MACHINE = machine(DEVICES)
 Held = dict[Key, tuple[Resource, str]]
-slow = settings(max_examples=150, deadline=None)
+slow = examples(150)
 
 
 def after(*documents: Document) -> Core:
@@ -53,7 +54,7 @@ def test_every_command_is_drawn() -> None:
 
 
 @pytest.mark.parametrize("type", sorted(COMMANDS))
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(data=st.data(), history=histories)
 def test_merging_twice_is_merging_once(type: str, data: st.DataObject, history: list[Document]) -> None:
     core = after(*history)

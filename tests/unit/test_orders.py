@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests import core
+from tests.chance import examples
 from tests.core import Core, Document
 from tests.generators import DEVICES, GUESTS, MASK, NAMES, PORTS, PUBLIC, addresses, cmdlines, forward_rules, rules
 from vrouter.model.machine import Machine
@@ -73,7 +74,7 @@ def independent(draw: st.DrawFn) -> tuple[Documents, Documents]:
     return [boot, *made], [boot, *draw(st.permutations(made))]
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(independent())
 def test_the_order_of_independent_commands_does_not_count(orders: tuple[Documents, Documents]) -> None:
     assert state(MACHINE, orders[0]) == state(MACHINE, orders[1])
@@ -82,7 +83,7 @@ def test_the_order_of_independent_commands_does_not_count(orders: tuple[Document
 EXAMPLES = Path(__file__).parents[1] / "cases" / "isolated"
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.permutations(core.documents(EXAMPLES / "commands")))
 @example(list(reversed(core.documents(EXAMPLES / "commands"))))
 def test_the_isolated_example_in_any_order(order: Documents) -> None:

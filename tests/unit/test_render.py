@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
+from tests.chance import examples
 from vrouter.errors import VrouterError
 from vrouter.render import render
 
@@ -30,6 +31,7 @@ def test_a_control_character_is_an_error(text: str) -> None:
     assert str(error.value).isprintable()
 
 
+@examples()
 @given(st.text())
 def test_a_value_never_becomes_a_second_line(text: str) -> None:
     try:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
+from tests.chance import examples
 from vrouter.data import data_text
 from vrouter.errors import Refused
 from vrouter.formats import format_checker
@@ -236,7 +237,7 @@ def test_free_text_is_printable_and_bounded(spot: Spot) -> None:
     assert not check(spot, "a" * 2097153)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(st.sampled_from(STRICT), st.text(min_size=1), st.integers(0, 64))
 def test_no_text_outside_the_alphabet_is_taken(spot: Spot, text: str, at: int) -> None:
     own = spot.value if isinstance(spot.value, str) else ""
@@ -245,7 +246,7 @@ def test_no_text_outside_the_alphabet_is_taken(spot: Spot, text: str, at: int) -
             assert ALPHABET.fullmatch(value) and not value.endswith("\n")
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.sampled_from(FREE), st.text(min_size=1))
 def test_no_unprintable_text_is_taken(spot: Spot, text: str) -> None:
     if check(spot, text):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.chance import examples
 from vrouter.agent.questions import question
 from vrouter.errors import VrouterError
 from vrouter.host.nft_trace import events
@@ -57,6 +58,7 @@ def test_verdicts_have_names() -> None:
     assert found == {"accept", "continue", "drop", "goto ingress", "goto translate", "return"}
 
 
+@examples()
 @given(st.binary(max_size=200), st.integers(0, 200))
 def test_what_is_cut_or_no_message_is_no_error(noise: bytes, cut: int) -> None:
     list(events(noise))

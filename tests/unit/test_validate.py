@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.chance import examples
 from vrouter.errors import Refused
 from vrouter.validate import KNOWN_TYPES, SUPPORTED_TYPES, parse_document, validate
 
@@ -266,7 +267,7 @@ def test_ten_thousand_forwards() -> None:
     assert time.monotonic() - started < 10  # 0.6 s on the machine that it was written on
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.binary() | st.text().map(str.encode))
 def test_any_bytes_are_refused_with_words(text: bytes) -> None:
     found = said(text)
@@ -280,7 +281,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     st.sampled_from(sorted(SUPPORTED_TYPES)),
     st.sampled_from(["rules", "ip_address", "cmd_line", "entries"]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import Any
 
 from pyroute2 import NFCTSocket
@@ -14,8 +13,8 @@ from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple
 
 from vrouter.connections import Connection, Ending
 from vrouter.errors import HostError
+from vrouter.host.tracked import total
 
-_COUNT = Path("/proc/sys/net/netfilter/nf_conntrack_count")
 _FEW = 200  # connections that are looked at faster than the kernel walks its table, 10 ms, a second time
 _NAMES = {6: "tcp", 17: "udp"}
 _NUMBERS = {name: number for number, name in _NAMES.items()}
@@ -29,13 +28,14 @@ class Conntrack:
 
     def end(self, ending: Ending) -> int:
         """Delete what the ending names; how many. The kernel filters, so others cost little."""
-        tracked = int(_COUNT.read_text()) if ending else 0
-        if not tracked:
+        tracked = total() if ending else 0
+        if tracked == 0:
             return 0
         self._socket = socket = self._socket or NFCTSocket()
         count = 0
         try:
-            for message in list(socket.dump() if tracked < _FEW else _candidates(socket, ending)):
+            few = tracked is not None and tracked < _FEW
+            for message in list(socket.dump() if few else _candidates(socket, ending)):
                 found = _connection(message)
                 if found and ending.ends(found):
                     count += _delete(socket, message)
