@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.agent import kit
 from tests.agent.commands import BROKEN, address, forward, forwards, host
 from tests.system.commands import egress, ingress, static_nat
@@ -76,6 +78,24 @@ def test_guests_that_change_share_reloads(served: Router) -> None:
     print(f"\n{reads} reloads in {took:.1f} s")
     assert reads <= took + 1, "at most one a second"
     assert served.pid() == daemon
+
+
+LEASES = "/var/lib/misc/dnsmasq.leases"
+
+
+@pytest.mark.parametrize("count", [60, 200])
+def test_guests_that_go_together_leave_no_lease(served: Router, count: int) -> None:
+    """DH-10. Few are told to the daemon; for many it is started anew."""
+    guests = [host(number) for number in range(20, 20 + count)]
+    served.send(*guests)
+    given = [f"0 {guest['mac_address']} {guest['ipv4_address']} {guest['host_name']} *\n" for guest in guests]
+    served.lab.put("router", LEASES, "".join(given).encode(), 0o644)
+    served.sh("router", "kill", "-KILL", str(served.pid()))  # the next one begins with these leases
+    assert eventually(lambda: bool(served.dig("guest1", "@10.1.1.1", str(guests[0]["host_name"]))))
+    assert len(served.sh("router", "cat", LEASES).splitlines()) == count
+    kit.push(served, *((f"gone.json.{n}", {**guest, "remove": True}) for n, guest in enumerate(guests)))
+    assert eventually(lambda: kit.settled(served), 60)
+    assert served.sh("router", "cat", LEASES) == ""
 
 
 def test_a_thousand_files_dropped_at_once(served: Router) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from vrouter.model.resources import File, HostRecord, Link, Resource, Sysctl
+from vrouter.model.resources import File, HostRecord, Key, Link, Resource, Sysctl
 from vrouter.model.table import Element, Match, Rule, Verdict, chain
-from vrouter.plan import by_key, diff, renews_hosts, rereads_hosts
+from vrouter.plan import by_key, diff, released, renews_hosts, rereads_hosts
 
 
 def element(port: str, value: str = "", origin: str = "") -> Element:
@@ -81,3 +81,13 @@ def test_the_daemon_is_started_anew_for_very_many_hosts() -> None:
     many = by_key(HostRecord(address=IPv4Address(n), lease="a", names="b") for n in range(2000))
     assert renews_hosts(diff({}, many)) and renews_hosts(diff(many, {}))
     assert not renews_hosts(diff({}, dict(list(many.items())[:500]))) and not renews_hosts(diff(many, many))
+
+
+def test_the_daemon_is_started_anew_where_many_leases_end() -> None:
+    def leased(count: int) -> dict[Key, Resource]:
+        lines = (f"02:00:00:00:00:{n:02x},10.1.1.{n}" for n in range(count))
+        return by_key(HostRecord(address=IPv4Address(n), lease=line, names="") for n, line in enumerate(lines))
+
+    assert released(diff(leased(2), {})) == [(IPv4Address(n), f"02:00:00:00:00:{n:02x}") for n in range(2)]
+    assert not renews_hosts(diff(leased(100), {}))
+    assert renews_hosts(diff(leased(101), {})) and not renews_hosts(diff({}, leased(101)))

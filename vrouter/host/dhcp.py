@@ -26,17 +26,20 @@ def release(server: IPv4Address, address: IPv4Address, mac: str) -> None:
         udp.sendto(head + body + options, (str(server), 67))
 
 
-def awake(server: IPv4Address, limit_s: float, alive: Callable[[], bool]) -> bool:
-    """Whether the daemon answers DNS within the time, as long as it is alive. It reads changed files before it takes a
-    packet, so two answers one after the other also mean that all files written before have been read."""
+def awake(server: IPv4Address, limit_s: float, alive: Callable[[], bool], packets: int = 1) -> bool:
+    """Whether the daemon answers DNS within the time, as long as it is alive.
+
+    In a turn it reads changed files, answers DNS, and takes one DHCP packet. So two answers one after the other also
+    mean that all files written before have been read, and one more than `packets` that it took those sent before.
+    """
     end = time.monotonic() + limit_s
     answers = 0
-    while answers < 2 and time.monotonic() < end:
+    while answers <= packets and time.monotonic() < end:
         if _answers(server):
             answers += 1
         elif not alive():
             break
-    return answers == 2
+    return answers > packets
 
 
 def _answers(server: IPv4Address) -> bool:

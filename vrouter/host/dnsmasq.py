@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from ipaddress import IPv4Address
 
 from vrouter.errors import HostError
 from vrouter.host import dhcp
-from vrouter.host.guests import Guests, released
+from vrouter.host.guests import Guests
+from vrouter.host.leases import forget
 from vrouter.host.units import Units
 from vrouter.model.resources import HostRecord, Unit
-from vrouter.plan import Holding, Plan, renews_hosts, rereads_hosts
+from vrouter.model.values import Mac
+from vrouter.plan import Holding, Plan, released, renews_hosts, rereads_hosts
 
 _REST_S = 1.0  # a daemon reads all anew at most once in it (design 3)
 _HANGS_S = 5.0  # without an answer this long a daemon is as good as dead; it reads 10 000 guests in 1.4
@@ -19,8 +23,9 @@ _STARTS_S = 15.0
 class Dnsmasq:
     """Use `before`, `put_guests`, `after` in this order."""
 
-    def __init__(self, guests: Guests, units: Units) -> None:
-        self._guests, self._units = guests, units
+    def __init__(self, guests: Guests, units: Units, leases: str) -> None:
+        """leases: the path of its lease file."""
+        self._guests, self._units, self._leases = guests, units, leases
         self._read_at = -_REST_S  # in seconds of time.monotonic
         self._had_tagged = False
 
@@ -35,10 +40,12 @@ class Dnsmasq:
         return changed or (unit and (renews_hosts(plan) or rereads_hosts(plan, self._guests.stale())))
 
     def before(self, plan: Plan, want: Holding) -> None:
-        """Stop it where so many guests change that it is better started anew. Raises HostError."""
+        """Stop it where so many guests change that it is better started anew; then nobody else writes its lease file.
+        Raises HostError."""
         self._had_tagged, unit = self._guests.has_tagged(), want.get(("unit", "dnsmasq"))
         if isinstance(unit, Unit) and renews_hosts(plan):
             self._units.stop(unit)
+            forget(self._leases, released(plan))
 
     def put_guests(self, plan: Plan) -> None:
         """Write guests' files; those of guests that go say so until the daemon has read it. Raises HostError."""
@@ -63,10 +70,10 @@ class Dnsmasq:
                 self._wake(unit)
         self._forget(plan)
         if isinstance(unit, Unit):
-            for address, mac in released(plan):
-                server = next((router.ip for router in unit.serves if address in router.network), None)
-                if server:
-                    dhcp.release(server, address, mac)
+            gone = [] if renews_hosts(plan) else released(plan)
+            _release(unit, gone)
+            if gone and settle:
+                self._wake(unit, len(gone))
 
     def _read_anew(self, unit: Unit, plan: Plan, want: Holding) -> None:
         if not self.reads_anew(plan, want):
@@ -83,21 +90,29 @@ class Dnsmasq:
         self._units.start(unit)
         self._guests.all_read()
 
-    def _wake(self, unit: Unit) -> None:
-        """A daemon that hangs is as good as a dead one: it is started anew, once."""
-        if not self._units.is_stopped(unit.name) and self._has_read(unit, _HANGS_S):
+    def _wake(self, unit: Unit, packets: int = 1) -> None:
+        """Until it has read its files and taken DHCP packets sent before. A daemon that hangs is as good as a dead one:
+        it is started anew, once."""
+        if not self._units.is_stopped(unit.name) and self._has_read(unit, _HANGS_S, packets):
             return
         self._units.kill(unit.name)
         self._start(unit)
         if not self._has_read(unit, _STARTS_S):
             raise HostError(f"{unit.name} does not answer on {unit.serves[0].ip}")
 
-    def _has_read(self, unit: Unit, limit_s: float) -> bool:
+    def _has_read(self, unit: Unit, limit_s: float, packets: int = 1) -> bool:
         if not unit.dns:
             return self._units.comes_to_rest(unit.name, limit_s)
-        return dhcp.awake(unit.serves[0].ip, limit_s, lambda: self._units.pid(unit.name) is not None)
+        return dhcp.awake(unit.serves[0].ip, limit_s, lambda: self._units.pid(unit.name) is not None, packets)
 
     def _forget(self, plan: Plan) -> None:
         for resource in plan.remove:
             if isinstance(resource, HostRecord):
                 self._guests.remove(resource)
+
+
+def _release(unit: Unit, gone: Iterable[tuple[IPv4Address, Mac]]) -> None:
+    for address, mac in gone:
+        server = next((router.ip for router in unit.serves if address in router.network), None)
+        if server:
+            dhcp.release(server, address, mac)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 
@@ -18,8 +17,7 @@ from vrouter.errors import HostError
 from vrouter.host import files
 from vrouter.model.resources import File, HostRecord, Key, Resource
 from vrouter.model.settings import Settings
-from vrouter.model.values import Mac
-from vrouter.plan import Holding, Plan
+from vrouter.plan import Holding
 
 DIRECTORIES = ("names", "leases", "tagged", "options")
 
@@ -118,17 +116,3 @@ class Guests:
     def _text(self, directory: str, name: str) -> str:
         held = files.read(str(self._base / directory / name))
         return held.text.removesuffix("\n") if held else ""
-
-
-def released(plan: Plan) -> list[tuple[IPv4Address, Mac]]:
-    """Leases that ended with the plan: address and MAC of every entry that lost or changed them (DH-10).
-
-    A line that foreign hands wrote may begin with anything: no lease was given for what is no MAC.
-    """
-    result = []
-    for change in plan.changes:
-        before, after = change.before, change.after
-        if isinstance(before, HostRecord) and not (isinstance(after, HostRecord) and after.mac == before.mac):
-            with suppress(ValueError):
-                result.append((before.address, Mac(before.mac)))
-    return result

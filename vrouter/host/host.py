@@ -33,7 +33,7 @@ class Host:
         self._netlink = Netlink()
         self._guests = Guests(settings)
         self._units = Units(settings)
-        self._dnsmasq = Dnsmasq(self._guests, self._units)
+        self._dnsmasq = Dnsmasq(self._guests, self._units, settings.dnsmasq_leases)
         self._conntrack = Conntrack()
 
     def __enter__(self) -> Host:

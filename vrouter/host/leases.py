@@ -1,11 +1,14 @@
-"""The lease file that dnsmasq writes."""
+"""The lease file that dnsmasq writes; while it does not run, also we."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv4Address
 
 from vrouter.host import files
 from vrouter.model.observed import Lease
+from vrouter.model.resources import File
+from vrouter.model.values import Mac
 
 
 def leases(path: str) -> tuple[Lease, ...]:
@@ -22,3 +25,15 @@ def leases(path: str) -> tuple[Lease, ...]:
         except (AddressValueError, ValueError, IndexError):
             continue  # DHCPv6, or a line that is being written
     return tuple(sorted(found, key=lambda lease: lease.address))
+
+
+def forget(path: str, gone: Iterable[tuple[IPv4Address, Mac]]) -> None:
+    """Take the leases of these addresses and MACs out of the file. Raises HostError."""
+    held = files.read(path)
+    if held is None:
+        return
+    lost = {(str(mac), str(address)) for address, mac in gone}
+    lines = held.text.splitlines(keepends=True)
+    text = "".join(line for line in lines if tuple(line.lower().split()[1:3]) not in lost)
+    if text != held.text:
+        files.write(File(path=path, text=text, mode=held.mode))

@@ -84,7 +84,7 @@ def _daemons(plan: Plan, serving: Serving) -> Iterator[dict[str, str]]:
         return
     hosts = [change for change in plan.changes if isinstance(change.after or change.before, HostRecord)]
     if renews_hosts(plan):
-        yield _action("dnsmasq", "restart", "so many guests are read faster at its start")
+        yield _action("dnsmasq", "restart", "for so many guests a start is faster")
     elif rereads_hosts(plan, set(serving.stale)):
         tagged = serving.tagged or any(isinstance(c.after, HostRecord) and c.after.tagged for c in hosts)
         why = "an address or a MAC that it knows gets another line"
