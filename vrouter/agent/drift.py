@@ -78,11 +78,10 @@ class Drift:
                 self._news(policy=True)  # guests' files are read back together with the policy
         elif key.data == _POLICY:
             self._hear_policy()
-        else:
-            if key.data == _DAEMON:
-                self._forget(key)
-            else:
-                self._kernel.routes_moved()
+        elif key.data == _DAEMON:
+            self._forget(key)
+            self._news(policy=False)
+        elif self._kernel.routes_moved(self._host.route_port()):
             self._news(policy=False)
 
     def _news(self, policy: bool) -> None:

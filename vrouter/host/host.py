@@ -67,6 +67,10 @@ class Host:
         """The netlink port that our own transactions come from."""
         return self._nft.port()
 
+    def route_port(self) -> int:
+        """The one that our changes of links, addresses, routes and rules come from."""
+        return self._netlink.port()
+
     def observe_but_policy(self, want: Holding) -> dict[Key, Resource]:
         """As `observe`, for a policy whose generation says that it is as it was left."""
         return {**self._netlink.observe(want), **files.observe(want), **self._units.observe()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import socket
 import time
@@ -42,6 +43,11 @@ class Netlink:
         """Give the sockets back."""
         self._ip.close()
         self._announcer.close()
+
+    def port(self) -> int:
+        """The netlink port that the kernel names as the sender of our changes; 0 before there were any."""
+        with socket.socket(fileno=os.dup(self._ip.fileno())) as same:
+            return int(same.getsockname()[0])
 
     def devices(self) -> tuple[Device, ...]:
         """The `eth*` devices with their MACs."""
@@ -152,7 +158,9 @@ class Netlink:
                 self._add_address(address)
         self._promote([a for a in put if a.primary], want)
         announced = [a for a in put if a.key not in changed]
-        announced += [a for a in want.values() if isinstance(a, IpAddress) and a.device in came_up and a not in put]
+        for resource in want.values() if came_up else ():
+            if isinstance(resource, IpAddress) and resource.device in came_up and resource not in put:
+                announced.append(resource)
         return announced
 
     def _promote(self, primaries: list[IpAddress], want: Holding) -> None:

@@ -17,6 +17,8 @@ _NETFILTER = 12
 _NEWGEN = (10 << 8) | 15  # NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWGEN
 _HEADER = struct.Struct("=IHHIIBBH")  # nlmsghdr, nfgenmsg
 _ATTRIBUTE = struct.Struct("=HH")
+_MESSAGE = struct.Struct("=IHHII")  # nlmsghdr
+_ROUTES, _PROTOCOL, _KERNEL = (24, 25), 16 + 5, 2  # RTM_NEWROUTE and _DELROUTE, rtm_protocol, RTPROT_KERNEL
 _IPV4, _FIRST = 2, 1  # NFPROTO_IPV4; the attribute that names the table comes first in every message but NEWGEN
 _OURS = TABLE.encode() + b"\0"
 _BUFFER, _QUEUE = 1 << 16, 16 << 20
@@ -44,10 +46,11 @@ class Notifications:
         self.policy.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFTABLES_GROUP)
         self._ours = False  # whether the transaction that is being told has touched our table
 
-    def routes_moved(self) -> None:
-        """Take what waits on the route socket; that it came is all there is to know."""
-        for _ in _drained(self.route):
-            pass
+    def routes_moved(self, ours: int) -> bool:
+        """Take what waits on the route socket; whether more is told than what we did, from the netlink port `ours`, and
+        what the kernel keeps beside addresses."""
+        moved = [not data or any(_foreign(data, ours)) for data in _drained(self.route)]
+        return any(moved)
 
     def steps(self) -> Iterator[Step | None]:
         """Every transaction that was told since; None where some were lost, and may have been anything."""
@@ -66,6 +69,15 @@ class Notifications:
                     size, attribute = _ATTRIBUTE.unpack_from(data, body)
                     self._ours = attribute != _FIRST or data[body + _ATTRIBUTE.size : body + size] == _OURS
                 offset += max((length + 3) & ~3, _HEADER.size)
+
+
+def _foreign(data: bytes, ours: int) -> Iterator[bool]:
+    offset = 0
+    while offset + _MESSAGE.size <= len(data):
+        length, kind, _, _, sender = _MESSAGE.unpack_from(data, offset)
+        known = sender == ours if sender else kind in _ROUTES and data[offset + _PROTOCOL] == _KERNEL
+        yield not known
+        offset += max((length + 3) & ~3, _MESSAGE.size)
 
 
 def _drained(source: socket.socket) -> Iterator[bytes]:
