@@ -51,6 +51,7 @@ class Handler:
 
     scope: intents of one scope are decided together, and a change of one wakes only its scope; None leaves it out.
     context: types that every scope sees whole; a change of one wakes all scopes, so they are the rare ones.
+    order: in which a scope's intents come, where the context is this; without one, as their entries' keys do.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Handler:
     scope: Callable[[Intent], Hashable]
     resources: Callable[[Intents, Machine], Iterable[Resource]]
     context: tuple[type[Intent], ...] = ()
+    order: Callable[[Intent, Intents], object] | None = None
 
 
 def whole(_: Intent) -> Hashable:

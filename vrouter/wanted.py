@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from vrouter.contracts import Handler, whole
 from vrouter.model.intents import Intent, Intents
@@ -15,21 +18,55 @@ Scope = tuple[int, Hashable]  # place of the handler in its list, and the handle
 Asked = Mapping[Source, tuple[Intent, ...]]
 
 
+class Members:
+    """Intents in their order: by rank, then as their entries' keys say. To take or lose one is no walk over all."""
+
+    __slots__ = ("_keys", "intents")
+
+    def __init__(self) -> None:
+        self._keys: list[tuple[Any, Source, int]] = []
+        self.intents: list[Intent] = []
+
+    def add(self, intent: Intent, rank: object, source: Source, number: int) -> None:
+        """number: of the intent among those of its entry."""
+        key = (rank, source, number)
+        place = bisect_left(self._keys, key)
+        self._keys.insert(place, key)
+        self.intents.insert(place, intent)
+
+    def drop(self, rank: object, source: Source, number: int) -> None:
+        """By what it was added with."""
+        place = bisect_left(self._keys, (rank, source, number))
+        del self._keys[place], self.intents[place]
+
+    def rank(self, rank: Callable[[Intent], object]) -> None:
+        """Anew."""
+        held = sorted(
+            ((rank(intent), source, number), place, intent)
+            for place, ((_, source, number), intent) in enumerate(zip(self._keys, self.intents, strict=True))
+        )
+        self._keys, self.intents = [key for key, _, _ in held], [intent for _, _, intent in held]
+
+
+_NONE = Members()
+
+
 @dataclass
 class Wanted:
-    """handlers: in the order of their registration. Resources of two scopes may meet at one key; the scope that comes
-    first in a sorted list of scopes wins, so that the result does not depend on history."""
+    """handlers: in the order of their registration. Resources of two scopes may meet at one key; the handler that comes
+    first wins, of one handler the scope that does in a sorted list, so that the result does not depend on history."""
 
     handlers: tuple[Handler, ...]
     machine: Machine
-    _scopes: dict[Scope, dict[Source, tuple[Intent, ...]]] = field(default_factory=dict)
-    _context: dict[int, dict[Source, tuple[Intent, ...]]] = field(default_factory=dict)
+    _scopes: dict[Scope, Members] = field(default_factory=dict)
+    _context: dict[int, Members] = field(default_factory=dict)
     _made: dict[Scope, tuple[Key, ...]] = field(default_factory=dict)
     _claims: dict[Key, dict[Scope, Resource]] = field(default_factory=dict)
     resources: dict[Key, Resource] = field(default_factory=dict)
     _asked: dict[Source, tuple[Intent, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._context |= {place: Members() for place in range(len(self.handlers))}
         self._decide({(place, ()) for place, handler in enumerate(self.handlers) if handler.scope is whole})
 
     def change(self, asked: Asked) -> dict[Key, Resource | None]:
@@ -50,47 +87,64 @@ class Wanted:
 
     def intents(self) -> Intents:
         """All that is asked for."""
-        return Intents(intent for intents in self._asked.values() for intent in intents)
+        return Intents([intent for intents in self._asked.values() for intent in intents])
 
     def _move(
-        self, place: int, handler: Handler, source: Source, before: Iterable[Intent], after: tuple[Intent, ...]
+        self, place: int, handler: Handler, source: Source, before: tuple[Intent, ...], after: tuple[Intent, ...]
     ) -> set[Scope]:
         awake: set[Scope] = set()
-        for intent in before:
-            if isinstance(intent, handler.takes):
-                scope = (place, handler.scope(intent))
-                self._scopes.get(scope, {}).pop(source, None)
-                awake.add(scope)
-        for intent in after:
-            if isinstance(intent, handler.takes):
-                scope = (place, handler.scope(intent))
-                members = self._scopes.setdefault(scope, {})
-                members[source] = (*members.get(source, ()), intent)
-                awake.add(scope)
-        if handler.context:
-            held = self._context.setdefault(place, {})
-            old = held.pop(source, ())
-            new = tuple(intent for intent in after if isinstance(intent, handler.context))
-            if new:
-                held[source] = new
-            if old != new:
-                awake |= {scope for scope in self._scopes if scope[0] == place}
-                awake |= {(place, ())} if handler.scope is whole else set()
+        for number, intent, scope in self._taken(place, handler, before):
+            self._scopes[scope].drop(self._rank(place, intent), source, number)
+            awake.add(scope)
+        for number, intent, scope in self._taken(place, handler, after):
+            self._scopes.setdefault(scope, Members()).add(intent, self._rank(place, intent), source, number)
+            awake.add(scope)
+        if handler.context and self._tell(place, handler, source, before, after):
+            awake |= {scope for scope in self._scopes if scope[0] == place}
+            awake |= {(place, ())} if handler.scope is whole else set()
         return awake
+
+    @staticmethod
+    def _taken(place: int, handler: Handler, intents: Iterable[Intent]) -> Iterator[tuple[int, Intent, Scope]]:
+        for number, intent in enumerate(intents):
+            if isinstance(intent, handler.takes):
+                own = handler.scope(intent)
+                if own is not None:
+                    yield number, intent, (place, own)
+
+    def _rank(self, place: int, intent: Intent) -> object:
+        order = self.handlers[place].order
+        return order(intent, Intents(self._context[place].intents)) if order else None
+
+    def _tell(
+        self, place: int, handler: Handler, source: Source, before: tuple[Intent, ...], after: tuple[Intent, ...]
+    ) -> bool:
+        """Change a handler's context, and the order that depends on it; whether there was something to change."""
+        old = [(number, intent) for number, intent in enumerate(before) if isinstance(intent, handler.context)]
+        new = [(number, intent) for number, intent in enumerate(after) if isinstance(intent, handler.context)]
+        if old == new:
+            return False
+        for number, _ in old:
+            self._context[place].drop(None, source, number)
+        for number, intent in new:
+            self._context[place].add(intent, None, source, number)
+        if handler.order:
+            for scope, members in self._scopes.items():
+                if scope[0] == place:
+                    members.rank(partial(self._rank, place))
+        return True
 
     def _decide(self, awake: set[Scope]) -> dict[Key, Resource | None]:
         touched: dict[Key, Resource | None] = {}
         for scope in awake:
-            place, own = scope
-            if own is None:
-                continue
+            place, _ = scope
             handler = self.handlers[place]
-            members = self._scopes.get(scope, {})
+            members = self._scopes.get(scope, _NONE).intents
             if not members:
                 self._scopes.pop(scope, None)
             made: dict[Key, Resource] = {}
             if members or handler.scope is whole:
-                intents = Intents([*_in_order(members), *_in_order(self._context.get(place, {}))])
+                intents = Intents(self._context[place].intents, members)  # the few first: they are asked for first
                 made = {resource.key: resource for resource in handler.resources(intents, self.machine)}
             for key in self._made.pop(scope, ()):
                 self._claims[key].pop(scope, None)
@@ -103,12 +157,12 @@ class Wanted:
         for key in touched:
             claims = self._claims.get(key)
             if claims:
-                self.resources[key] = claims[min(claims, key=repr)] if len(claims) > 1 else next(iter(claims.values()))
+                self.resources[key] = claims[min(claims, key=_first)]
             else:
                 self._claims.pop(key, None)
                 self.resources.pop(key, None)
         return touched
 
 
-def _in_order(members: Mapping[Source, tuple[Intent, ...]]) -> Iterable[Intent]:
-    return (intent for source in sorted(members) for intent in members[source])
+def _first(scope: Scope) -> tuple[int, str]:
+    return scope[0], repr(scope[1])

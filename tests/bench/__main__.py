@@ -187,7 +187,7 @@ def with_hosts(router: Router, count: int) -> None:
 def hosts(bench: Bench, runs: int) -> Iterator[Figure]:
     """One more and one less beside so many guests."""
     with_hosts(bench.router, bench.size)
-    more = range(2000, 2000 + runs)
+    more = range(bench.size + 100, bench.size + 100 + runs)
     yield bench.agent("one more host", [documents.host(n) for n in more])
     yield bench.agent("one less host", [documents.host(n, remove=True) for n in more])
 
@@ -195,15 +195,15 @@ def hosts(bench: Bench, runs: int) -> Iterator[Figure]:
 def addresses(bench: Bench, runs: int) -> Iterator[Figure]:
     """One more and one less beside so many addresses."""
     bench.router.send(documents.addresses(range(bench.size)))
-    more = range(2000, 2000 + runs)
+    more = range(bench.size + 100, bench.size + 100 + runs)
     yield bench.agent("one more address", [documents.addresses([n]) for n in more])
     yield bench.agent("one less address", [documents.addresses([n], add=False) for n in more])
 
 
 SERIES: tuple[tuple[Callable[[Bench, int], Iterator[Figure]], tuple[int, ...], tuple[int, ...]], ...] = (
     (forwards, (10, 1000), (10, 100, 1000, 10_000, 50_000)),
-    (hosts, (10, 1000), (10, 100, 1000)),
-    (addresses, (10, 1000), (10, 100, 1000)),
+    (hosts, (10, 1000), (10, 100, 1000, 10_000)),
+    (addresses, (10, 1000), (10, 100, 1000, 10_000)),
     (whole_router, (1000,), (1000, 10_000)),
 )
 """What is measured, at which sizes in the quick form, and in the whole one."""

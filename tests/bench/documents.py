@@ -59,6 +59,7 @@ def addresses(numbers: Iterable[int], add: bool = True) -> dict[str, Any]:
                 "public_ip": f"198.18.{1 + number // 250}.{number % 250 + 1}", "source_nat": False, "add": add,
                 "one_to_one_nat": False, "first_i_p": False, "gateway": "198.18.0.1", "netmask": "255.255.0.0",
                 "vif_mac_address": "1e:00:4c:00:00:02", "nic_dev_id": 2, "new_nic": False, "nw_type": "Public",
+                "mtu": 1500,
             }
             for number in numbers
         ],

@@ -38,7 +38,7 @@ def test_the_flagged_address_is_primary_then_the_boot_address_then_the_order() -
 
 def test_the_mtu_is_that_of_the_addresses_then_of_the_boot_arguments() -> None:
     boot = facts(mtu=(("eth2", 1400),))
-    assert mtu_of([address(1)], None) == 1500
-    assert mtu_of([address(1)], boot) == 1400
-    assert mtu_of([address(1, mtu=9000), address(2, mtu=1450)], boot) == 9000
-    assert mtu_of([address(1), address(2, mtu=1450)], boot) == 1450
+    assert mtu_of("eth2", [address(1)], None) == 1500
+    assert mtu_of("eth2", [address(1)], boot) == 1400
+    assert mtu_of("eth2", [address(1, mtu=9000), address(2, mtu=1450)], boot) == 9000
+    assert mtu_of("eth2", [address(1), address(2, mtu=1450)], boot) == 1450

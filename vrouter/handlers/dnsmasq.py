@@ -84,7 +84,7 @@ def _subnets(intents: Intents, facts: RouterFacts) -> list[Subnet]:
             gateway=None if gateway == IPv4Address(0) else gateway,
             servers=_servers(guest, tier, facts),
             domain=tier.domain if tier else facts.domain,
-            mtu=mtu_of([guest, *of_device], facts),
+            mtu=mtu_of(guest.device, [guest, *of_device], facts),
         )
         found.setdefault(subnet.tag, subnet)
     return sorted(found.values(), key=lambda subnet: subnet.tag)  # not as they came: any history, one file

@@ -16,7 +16,7 @@ from vrouter.model.intents import (
     RouterFacts,
 )
 from vrouter.model.machine import Machine
-from vrouter.model.marks import mark_of, primary
+from vrouter.model.marks import mark_of, rank
 from vrouter.model.resources import Resource
 from vrouter.model.table import Element
 
@@ -65,7 +65,7 @@ def device_of(intent: Intent) -> Hashable:
 def public_resources(intents: Intents, _: Machine) -> Iterator[Resource]:
     """The mark of a public device, whether its sources are checked, and the address that guests leave with (SN-1)."""
     facts = intents.one(RouterFacts)
-    first = primary(intents.of(PublicAddress), facts)
+    first = intents.one(PublicAddress)
     if first is None:
         return
     yield Element(set="public_if", atoms=(first.device,), value=(str(mark_of(first.device)),), origin=first.origin)
@@ -79,5 +79,10 @@ GUEST = Handler(
 )
 CONTROL_DOOR = Handler(name="control policy", takes=(ControlAddress,), scope=whole, resources=control_resources)
 PUBLIC = Handler(
-    name="public policy", takes=(PublicAddress,), scope=device_of, resources=public_resources, context=(RouterFacts,)
+    name="public policy",
+    takes=(PublicAddress,),
+    scope=device_of,
+    resources=public_resources,
+    context=(RouterFacts,),
+    order=rank,
 )

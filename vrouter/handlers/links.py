@@ -3,36 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from ipaddress import IPv4Address, IPv4Network
+from functools import partial
+from ipaddress import IPv4Address
 
 from vrouter.contracts import Handler
 from vrouter.model.intents import Address, Intent, Intents, PublicAddress, RouterFacts
 from vrouter.model.machine import Machine
-from vrouter.model.marks import mtu_of, ranked
+from vrouter.model.marks import mtu_of, rank
 from vrouter.model.resources import IpAddress, Link, Resource, Sysctl
 
 
 def device(intent: Intent) -> Hashable:
-    """Addresses of one device are decided together: which is primary, and the MTU."""
+    """The MTU and the reverse-path check are the device's."""
     return intent.device if isinstance(intent, Address) else None
 
 
-def resources(intents: Intents, machine: Machine) -> Iterator[Resource]:
+def link_resources(intents: Intents, machine: Machine) -> Iterator[Resource]:
     """Nothing for a device that is not there yet (IF-4)."""
     facts = intents.one(RouterFacts)
-    addresses = ranked(intents.of(Address), facts)
-    if not addresses or not machine.has(addresses[0].device):
-        return
-    name = addresses[0].device
-    yield Link(device=name, mtu=mtu_of(addresses, facts), origin=addresses[0].origin)
-    yield Sysctl(name=f"net/ipv4/conf/{name}/rp_filter", value=_reverse_path(addresses[0], facts))
-    seen: set[IPv4Network] = set()
-    for address in addresses:
+    first = intents.one(Address)
+    if first and machine.has(first.device):
+        yield Link(device=first.device, mtu=mtu_of(first.device, intents.of(Address), facts), origin=first.origin)
+        yield Sysctl(name=f"net/ipv4/conf/{first.device}/rp_filter", value=_reverse_path(first, facts))
+
+
+def subnet(intent: Intent) -> Hashable:
+    """Each subnet of a device has a primary address."""
+    return (intent.device, intent.network) if isinstance(intent, Address) else None
+
+
+def alone(intent: Intent) -> Hashable:
+    """Each address is there whatever the others are."""
+    return (intent.device, intent.address) if isinstance(intent, Address) else None
+
+
+def address_resources(intents: Intents, machine: Machine, primary: bool) -> Iterator[Resource]:
+    """The first address of a scope; for the same one the primary goes before."""
+    first = intents.one(Address)
+    if first and machine.has(first.device):
         yield IpAddress(
-            device=name, address=address.address, prefix=address.network.prefixlen,
-            primary=address.network not in seen, announce=_neighbour(address), origin=address.origin,
+            device=first.device, address=first.address, prefix=first.network.prefixlen, primary=primary,
+            announce=_neighbour(first), origin=first.origin,
         )  # fmt: skip
-        seen.add(address.network)
 
 
 def _reverse_path(address: Address, facts: RouterFacts | None) -> str:
@@ -48,4 +60,17 @@ def _neighbour(address: Address) -> IPv4Address:
     return gateway if gateway and gateway in address.network else address.address
 
 
-HANDLER = Handler(name="links", takes=(Address,), scope=device, resources=resources, context=(RouterFacts,))
+LINKS = Handler(
+    name="links", takes=(Address,), scope=device, resources=link_resources, context=(RouterFacts,), order=rank
+)
+PRIMARIES = Handler(
+    name="primary addresses",
+    takes=(Address,),
+    scope=subnet,
+    resources=partial(address_resources, primary=True),
+    context=(RouterFacts,),
+    order=rank,
+)
+ADDRESSES = Handler(
+    name="addresses", takes=(Address,), scope=alone, resources=partial(address_resources, primary=False)
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Interface
+from typing import cast
 
 from vrouter.model.bag import Changes, Entries
 from vrouter.model.json import JsonObject
@@ -73,7 +74,7 @@ def placed(bag: Entries, elements: Iterable[tuple[JsonObject, bool]], machine: M
     Differs from the reference where 7.2 says so: a removed address leaves the bag (D8), an identical one keeps its
     place, a `source_nat` one goes to the front only when it is added. A control address is the only one of its device.
     """
-    now: dict[str, AddressEntry] = {key: entry for key, entry in bag.items() if isinstance(entry, AddressEntry)}
+    now = dict(cast(Mapping[str, AddressEntry], bag))
     changes: dict[str, AddressEntry | None] = {}
     for fields, add in elements:
         key = str(fields["public_ip"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal, TypeVar
@@ -159,15 +159,15 @@ I = TypeVar("I", bound=Intent)
 
 
 class Intents:
-    """Some intents, found by type."""
+    """Some intents, found by type. The lists are looked at when they are asked, not copied: they may be long."""
 
-    def __init__(self, intents: Iterable[Intent]) -> None:
-        self._intents = tuple(intents)
+    def __init__(self, *lists: Sequence[Intent]) -> None:
+        self._lists = lists
 
     def of(self, *types: type[I]) -> Iterator[I]:
-        """Those of the given types, subclasses included."""
-        return (intent for intent in self._intents if isinstance(intent, types))
+        """Those of the given types, subclasses included, in their order."""
+        return (intent for intents in self._lists for intent in intents if isinstance(intent, types))
 
     def one(self, wanted: type[I]) -> I | None:
-        """The first of a type that exists once."""
+        """The first of a type."""
         return next(self.of(wanted), None)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TypeVar
 
-from vrouter.model.intents import Address, RouterFacts
+from vrouter.model.intents import Address, Intent, Intents, RouterFacts
 
 A = TypeVar("A", bound=Address)
 
@@ -18,19 +18,29 @@ def mark_of(device: str) -> int:
     return 100 + (int(digits) if digits.isdecimal() else 0)
 
 
+def rank(intent: Intent, context: Intents) -> tuple[int, ...]:
+    """The order of a device's addresses, the primary one first: flagged for source NAT, else of the boot arguments,
+    else in the order of the bag (IF-5, K8, design 4a)."""
+    return _rank(intent, context.one(RouterFacts)) if isinstance(intent, Address) else ()
+
+
+def _rank(address: Address, facts: RouterFacts | None) -> tuple[int, ...]:
+    number = int(address.address)  # quicker to compare
+    boot = bool(facts and facts.boot_public and int(facts.boot_public) == number)
+    return not address.source_nat, not boot, address.order, number
+
+
 def ranked(addresses: Iterable[A], facts: RouterFacts | None) -> list[A]:
-    """A device's addresses, the primary one first: flagged for source NAT, else of the boot arguments, else in the
-    order of the bag (IF-5, K8, design 4a)."""
-    boot = facts.boot_public if facts else None
-    return sorted(addresses, key=lambda a: (not a.source_nat, a.address != boot, a.order, a.address))
+    """A device's addresses in that order."""
+    return sorted(addresses, key=lambda address: _rank(address, facts))
 
 
 def primary(addresses: Iterable[A], facts: RouterFacts | None) -> A | None:
     """The first of them."""
-    return next(iter(ranked(addresses, facts)), None)
+    return min(addresses, key=lambda address: _rank(address, facts), default=None)
 
 
-def mtu_of(addresses: Sequence[Address], facts: RouterFacts | None) -> int:
-    """Bytes: of the addresses, the primary one first; else of the boot arguments; else 1500 (IF-12)."""
+def mtu_of(device: str, addresses: Iterable[Address], facts: RouterFacts | None) -> int:
+    """Bytes: of the device's addresses, the primary one first; else of the boot arguments; else 1500 (IF-12)."""
     boot = dict(facts.mtu) if facts else {}
-    return next((a.mtu for a in addresses if a.mtu), None) or boot.get(addresses[0].device, DEFAULT_MTU)
+    return next((a.mtu for a in addresses if a.mtu), None) or boot.get(device, DEFAULT_MTU)

@@ -140,7 +140,7 @@ def networks(view: View) -> Iterator[Row]:
             "gateway": _gateway(members, tier if tier and tier.gateway in network else None),
             "domain": str(tier.domain if tier else facts.domain if facts else "") if role == "guest" else "",
             "guests": sum(address in network for address in hosts) if role == "guest" else 0,
-            "mtu": mtu_of(of_device[device], facts),
+            "mtu": mtu_of(device, of_device[device], facts),
             **worst([view.standing(member.origin) for member in members]).fields(members[0].origin),
         }
 

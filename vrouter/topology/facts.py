@@ -105,10 +105,12 @@ def facts(bags: Mapping[str, Entries], balancer: JsonObject) -> Facts:
     """bags: entries by the name of their bag, as BAGS load them. balancer: the JSON of BALANCER_BAG, empty if none."""
     machine = Machine()
     intents = Intents(
-        intent
-        for name, entries in bags.items()
-        for entry in entries.values()
-        for intent in BAGS[name].desired(entry, machine)
+        [
+            intent
+            for name, entries in bags.items()
+            for entry in entries.values()
+            for intent in BAGS[name].desired(entry, machine)
+        ]
     )
     router = intents.one(RouterFacts)
     hosts = sorted(intents.of(DhcpHost), key=lambda host: host.address)
