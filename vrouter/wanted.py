@@ -64,6 +64,7 @@ class Wanted:
     _claims: dict[Key, dict[Scope, Resource]] = field(default_factory=dict)
     resources: dict[Key, Resource] = field(default_factory=dict)
     _asked: dict[Source, tuple[Intent, ...]] = field(default_factory=dict)
+    _places: dict[type[Intent], tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._context |= {place: Members() for place in range(len(self.handlers))}
@@ -77,8 +78,8 @@ class Wanted:
             before = self._asked.get(source, ())
             if before == intents and [i.origin for i in before] == [i.origin for i in intents]:
                 continue
-            for place, handler in enumerate(self.handlers):
-                awake |= self._move(place, handler, source, before, intents)
+            for place in {place for intent in (*before, *intents) for place in self._concerned(type(intent))}:
+                awake |= self._move(place, self.handlers[place], source, before, intents)
             if intents:
                 self._asked[source] = intents
             else:
@@ -88,6 +89,16 @@ class Wanted:
     def intents(self) -> Intents:
         """All that is asked for."""
         return Intents([intent for intents in self._asked.values() for intent in intents])
+
+    def _concerned(self, kind: type[Intent]) -> tuple[int, ...]:
+        """The handlers that take intents of a type, or look at them."""
+        if kind not in self._places:
+            self._places[kind] = tuple(
+                place
+                for place, handler in enumerate(self.handlers)
+                if issubclass(kind, (*handler.takes, *handler.context))
+            )
+        return self._places[kind]
 
     def _move(
         self, place: int, handler: Handler, source: Source, before: tuple[Intent, ...], after: tuple[Intent, ...]
@@ -157,7 +168,8 @@ class Wanted:
         for key in touched:
             claims = self._claims.get(key)
             if claims:
-                self.resources[key] = claims[min(claims, key=_first)]
+                scope = min(claims, key=_first) if len(claims) > 1 else next(iter(claims))
+                self.resources[key] = claims[scope]
             else:
                 self._claims.pop(key, None)
                 self.resources.pop(key, None)
