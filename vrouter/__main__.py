@@ -134,20 +134,21 @@ def converge(dry_run: bool, as_json: bool) -> int:
     Where a databag cannot be read and no policy is loaded yet, a closed policy is: SSH on the control interface only.
 
     \b
-    Exit status: 0 done or nothing to change, with --dry-run also when there
-    is something to change; 1 failed, 64 wrong usage.
+    Exit status: 0 done or nothing to change, 1 failed, 64 wrong usage;
+    with --dry-run 2 for changes.
     Example: vrouter converge --dry-run
     JSON: changes and pending as plan has them, and an empty list files.
     """
     try:
-        _print(_request("converge", {"dry_run": dry_run}), as_json)
+        found = _request("converge", {"dry_run": dry_run})
     except BagError:
         if not dry_run:
             from vrouter.embedded import close_policy
 
             close_policy()
         raise
-    return 0
+    _print(found, as_json)
+    return 2 if dry_run and found["changes"] else 0
 
 
 @cli.command()

@@ -120,9 +120,10 @@ def test_cv_3_a_command_repairs_what_foreign_hands_did(fresh: Router) -> None:
 def test_cv_3_converge_repairs_what_foreign_hands_did(fresh: Router) -> None:
     before = fresh.state()
     drift(fresh)
-    shown = json.loads(fresh.run("vrouter", "converge", "--dry-run", "--json").stdout)
-    assert fresh.state() != before
-    assert json.loads(fresh.run("vrouter", "converge", "--json").stdout) == shown
+    shown = fresh.run("vrouter", "converge", "--dry-run", "--json")
+    assert shown.returncode == 2 and fresh.state() != before
+    assert json.loads(fresh.run("vrouter", "converge", "--json").stdout) == json.loads(shown.stdout)
+    assert fresh.run("vrouter", "converge", "--dry-run").returncode == 0
     assert fresh.state() == before
     fresh.sh("router", "nft", "delete", "table", "ip", "vrouter")
     fresh.sh("router", "kill", str(fresh.pid()))
