@@ -78,7 +78,7 @@ class Convergence:
         return found
 
     def device_moved(self) -> bool:
-        """Whether a device came or went since the facts were taken."""
+        """Whether a device came or went since the facts were taken, or went and came back."""
         return self._host.machine() != self.machine
 
     # -- one command --------------------------------------------------------------------------------------------------

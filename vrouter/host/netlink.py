@@ -52,7 +52,9 @@ class Netlink:
     def devices(self) -> tuple[Device, ...]:
         """The `eth*` devices with their MACs."""
         found = [link for link in self._links() if link.get_attr("IFLA_ADDRESS")]
-        return tuple(sorted(Device(link.get_attr("IFLA_IFNAME"), Mac(link.get_attr("IFLA_ADDRESS"))) for link in found))
+        return tuple(sorted(
+            Device(link.get_attr("IFLA_IFNAME"), Mac(link.get_attr("IFLA_ADDRESS")), link["index"]) for link in found
+        ))  # fmt: skip
 
     def wait_for(self, names: Iterable[str], limit_s: float) -> None:
         """Give devices that were just plugged up to `limit_s` seconds to appear (IF-4)."""

@@ -10,10 +10,11 @@ from vrouter.model.values import Mac
 
 @dataclass(frozen=True, order=True)
 class Device:
-    """One network device of the machine."""
+    """One network device of the machine. index: the kernel's number; one that was unplugged and is back has another."""
 
     name: str
     mac: Mac
+    index: int = 0
 
 
 @dataclass(frozen=True)
