@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 
 from vrouter.contracts import Handler, whole
 from vrouter.model import boxes
@@ -10,13 +10,12 @@ from vrouter.model.intents import (
     ControlAddress,
     EgressDefault,
     GuestAddress,
-    Intent,
     Intents,
     PublicAddress,
     RouterFacts,
 )
 from vrouter.model.machine import Machine
-from vrouter.model.marks import mark_of, rank
+from vrouter.model.marks import by_device, mark_of, rank
 from vrouter.model.resources import Resource
 from vrouter.model.table import Element
 
@@ -57,11 +56,6 @@ def control_resources(intents: Intents, _: Machine) -> Iterator[Resource]:
         yield Element(set="control_if", atoms=(device,), origin=origin)
 
 
-def device_of(intent: Intent) -> Hashable:
-    """Public addresses are decided by device."""
-    return intent.device if isinstance(intent, PublicAddress) else None
-
-
 def public_resources(intents: Intents, _: Machine) -> Iterator[Resource]:
     """The mark of a public device, whether its sources are checked, and the address that guests leave with (SN-1)."""
     facts = intents.one(RouterFacts)
@@ -81,7 +75,7 @@ CONTROL_DOOR = Handler(name="control policy", takes=(ControlAddress,), scope=who
 PUBLIC = Handler(
     name="public policy",
     takes=(PublicAddress,),
-    scope=device_of,
+    scope=by_device,
     resources=public_resources,
     context=(RouterFacts,),
     order=rank,

@@ -9,13 +9,8 @@ from ipaddress import IPv4Address
 from vrouter.contracts import Handler
 from vrouter.model.intents import Address, Intent, Intents, PublicAddress, RouterFacts
 from vrouter.model.machine import Machine
-from vrouter.model.marks import mtu_of, rank
+from vrouter.model.marks import by_device, by_subnet, mtu_of, rank
 from vrouter.model.resources import IpAddress, Link, Resource, Sysctl
-
-
-def device(intent: Intent) -> Hashable:
-    """The MTU and the reverse-path check are the device's."""
-    return intent.device if isinstance(intent, Address) else None
 
 
 def link_resources(intents: Intents, machine: Machine) -> Iterator[Resource]:
@@ -25,11 +20,6 @@ def link_resources(intents: Intents, machine: Machine) -> Iterator[Resource]:
     if first and machine.has(first.device):
         yield Link(device=first.device, mtu=mtu_of(first.device, intents.of(Address), facts), origin=first.origin)
         yield Sysctl(name=f"net/ipv4/conf/{first.device}/rp_filter", value=_reverse_path(first, facts))
-
-
-def subnet(intent: Intent) -> Hashable:
-    """Each subnet of a device has a primary address."""
-    return (intent.device, intent.network) if isinstance(intent, Address) else None
 
 
 def alone(intent: Intent) -> Hashable:
@@ -61,12 +51,12 @@ def _neighbour(address: Address) -> IPv4Address:
 
 
 LINKS = Handler(
-    name="links", takes=(Address,), scope=device, resources=link_resources, context=(RouterFacts,), order=rank
+    name="links", takes=(Address,), scope=by_device, resources=link_resources, context=(RouterFacts,), order=rank
 )
 PRIMARIES = Handler(
     name="primary addresses",
     takes=(Address,),
-    scope=subnet,
+    scope=by_subnet,
     resources=partial(address_resources, primary=True),
     context=(RouterFacts,),
     order=rank,

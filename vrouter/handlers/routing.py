@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 from vrouter.contracts import Handler, whole
-from vrouter.model.intents import ControlAddress, GuestAddress, Intent, Intents, PublicAddress, RouterFacts
+from vrouter.model.intents import ControlAddress, GuestAddress, Intents, PublicAddress, RouterFacts
 from vrouter.model.machine import Machine
-from vrouter.model.marks import mark_of, rank
+from vrouter.model.marks import by_device, by_subnet, mark_of, rank
 from vrouter.model.resources import File, Resource, Route, RoutingRule
 from vrouter.model.values import ANY_NETWORK
 
 MAIN = 254  # rtnetlink(7), RT_TABLE_MAIN
 BY_MARK, BY_SOURCE = 1000, 2000  # fixed priorities, before main's 32766, plus the device's number (RT-10)
-
-
-def device(intent: Intent) -> Hashable:
-    """A table a public device."""
-    return intent.device if isinstance(intent, PublicAddress) else None
 
 
 def table_resources(intents: Intents, machine: Machine) -> Iterator[Resource]:
@@ -35,11 +30,6 @@ def table_resources(intents: Intents, machine: Machine) -> Iterator[Resource]:
         yield Route(
             table=table, to=ANY_NETWORK, kind="unicast", device=first.device, via=via.gateway, origin=via.origin
         )
-
-
-def subnet(intent: Intent) -> Hashable:
-    """What a table says of a subnet, it says once."""
-    return (intent.device, intent.network) if isinstance(intent, PublicAddress) else None
 
 
 def subnet_resources(intents: Intents, machine: Machine) -> Iterator[Resource]:
@@ -89,7 +79,7 @@ def _route(to: IPv4Network, device: str, via: IPv4Address | None, origin: str) -
 TABLES = Handler(
     name="routing tables",
     takes=(PublicAddress,),
-    scope=device,
+    scope=by_device,
     resources=table_resources,
     context=(RouterFacts, GuestAddress, ControlAddress),
     order=rank,
@@ -97,7 +87,7 @@ TABLES = Handler(
 SUBNETS = Handler(
     name="public subnets",
     takes=(PublicAddress,),
-    scope=subnet,
+    scope=by_subnet,
     resources=subnet_resources,
     context=(RouterFacts,),
     order=rank,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import TypeVar
 
 from vrouter.model.intents import Address, Intent, Intents, RouterFacts
@@ -16,6 +16,16 @@ def mark_of(device: str) -> int:
     """100 + N for ethN: packet mark, connection mark and number of the routing table (contract dataplane 1.2)."""
     digits = device.removeprefix("eth")
     return 100 + (int(digits) if digits.isdecimal() else 0)
+
+
+def by_device(intent: Intent) -> Hashable:
+    """The scope of what a device has once: its MTU, its mark, its table."""
+    return intent.device if isinstance(intent, Address) else None
+
+
+def by_subnet(intent: Intent) -> Hashable:
+    """The scope of what each subnet of a device has once: its primary address, its routing rule."""
+    return (intent.device, intent.network) if isinstance(intent, Address) else None
 
 
 def rank(intent: Intent, context: Intents) -> tuple[int, ...]:
